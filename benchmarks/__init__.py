@@ -1,0 +1,1 @@
+"""Benchmarks: one module or folder each; what is shared is in `base`."""

@@ -1,0 +1,104 @@
+"""The benchmark interface and the aggregation that benchmarks share.
+
+How a number comes about: `prompts()` -> the policy's images -> `requests()` -> the judge's answers -> `score()` per
+sample -> `aggregate()`. The last two are pure arithmetic; `rescore` enters there with recorded judgements.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from PIL.Image import Image
+
+from harness.errors import DataError
+from harness.judges.base import JudgeRequest
+from harness.types import Generation, Judgement, Profile, Prompt, Protocol, Score, Summary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """Recorded results of one model, read from an upstream format."""
+
+    prompts: dict[str, Prompt]
+    scores: list[Score]
+    judge: str
+    """Who judged, as far as the source says."""
+    data: str
+    """Which prompts or data release, as far as the source says."""
+    notes: list[str] = field(default_factory=list)
+    """What the user must know: missing, duplicate or extra items with counts and ids."""
+    report: dict[str, Any] = field(default_factory=dict)
+    """Benchmark-specific completeness figures for `summary.json`."""
+
+
+class Benchmark(ABC):
+    """One benchmark in one edition (`profile`) under one `protocol`."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    options_type: ClassVar[type]
+    """Dataclass of the benchmark's own options (`--set NAME.option=value`), each field documented."""
+    mode: ClassVar[str] = "t2i"
+    """Request mode of its generations: `t2i` or `edit`."""
+    value_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    """Range of the headline's unit, for intervals."""
+    headline: ClassVar[tuple[str, ...]] = ("overall",)
+    """Summary keys shown in the short table."""
+    default_judge: ClassVar[Mapping[str, str]] = {"micro": "micro"}
+    """Judge by profile, where the user names none."""
+
+    def __init__(self, *, profile: Profile, protocol: Protocol, options: Any, data_dir: Path | None = None) -> None:
+        self.profile = profile
+        self.protocol = protocol
+        self.options = options
+        self.data_dir = data_dir
+
+    @property
+    @abstractmethod
+    def data_id(self) -> str:
+        """Name and hash of the prompts in use; numbers with different ids never compare."""
+
+    @property
+    @abstractmethod
+    def samples_per_prompt(self) -> int:
+        """The benchmark's own number of images per prompt."""
+
+    @abstractmethod
+    def prompts(self) -> list[Prompt]:
+        """All prompts, in official order.
+
+        Raises:
+            DataError: official data is missing or of an unknown version.
+        """
+
+    def source_image(self, prompt: Prompt, name: str) -> Image:
+        """The image `name` of `prompt.source_images`."""
+        raise DataError(f"{self.name} has no source images (asked for {name!r} of {prompt.id}).")
+
+    @abstractmethod
+    def requests(self, prompt: Prompt, generation: Generation, images: Sequence[Image]) -> list[JudgeRequest]:
+        """What to ask the judge about one sample; `images` is (generated, *sources)."""
+
+    @abstractmethod
+    def score(self, prompt: Prompt, key_of: Generation, verdicts: Sequence[Judgement]) -> list[Score]:
+        """Scores of one sample from its judgements; missing answers give `value=None` with the reason."""
+
+    @abstractmethod
+    def aggregate(self, prompts: Mapping[str, Prompt], scores: Sequence[Score]) -> list[Summary]:
+        """The table: official chain of operations, headline first, each value with its interval."""
+
+    def find_image(self, root: Path, prompt: Prompt, index: int) -> Path | None:
+        """Where an official image folder keeps sample `index` of `prompt`; None when it is not there."""
+        return None
+
+    def import_results(self, source: Path) -> dict[str, Imported]:
+        """Recorded judgements in the benchmark's published formats, by model name.
+
+        Raises:
+            DataError: the source has no known format, or a record is damaged (file, line, field).
+        """
+        raise DataError(f"{self.name} knows no published result format.")

@@ -1,0 +1,1 @@
+"""Micro editions: prompts and questions of each benchmark over the micro world (`harness.world`)."""

@@ -1,0 +1,1 @@
+"""Judges: one module or folder per backend; the interface is in `base`."""

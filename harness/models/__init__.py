@@ -1,0 +1,1 @@
+"""Policies: one module or folder per model; the interface is in `base`."""

@@ -1,0 +1,1 @@
+"""Tables, significance and pages made from finished run directories. Reads only."""

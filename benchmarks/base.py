@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from PIL.Image import Image
-
 from harness.errors import DataError
+from harness.images import ImageRef
 from harness.judges.base import JudgeRequest
 from harness.types import Generation, Judgement, Profile, Prompt, Protocol, Score, Summary
 
@@ -75,16 +74,16 @@ class Benchmark(ABC):
             DataError: official data is missing or of an unknown version.
         """
 
-    def source_image(self, prompt: Prompt, name: str) -> Image:
+    def source_image(self, prompt: Prompt, name: str) -> ImageRef:
         """The image `name` of `prompt.source_images`."""
         raise DataError(f"{self.name} has no source images (asked for {name!r} of {prompt.id}).")
 
     @abstractmethod
-    def requests(self, prompt: Prompt, generation: Generation, images: Sequence[Image]) -> list[JudgeRequest]:
+    def requests(self, prompt: Prompt, generation: Generation, images: Sequence[ImageRef]) -> list[JudgeRequest]:
         """What to ask the judge about one sample; `images` is (generated, *sources)."""
 
     @abstractmethod
-    def score(self, prompt: Prompt, key_of: Generation, verdicts: Sequence[Judgement]) -> list[Score]:
+    def score(self, prompt: Prompt, generation: Generation, verdicts: Sequence[Judgement]) -> list[Score]:
         """Scores of one sample from its judgements; missing answers give `value=None` with the reason."""
 
     @abstractmethod

@@ -16,6 +16,15 @@ from harness.errors import ConfigError, unknown_name
 T = TypeVar("T")
 
 
+def resolve(target: str) -> Any:
+    """The object that `"module:attribute"` names, imported now.
+
+    The engine reaches trainers and reports only this way, so that imports keep pointing at it.
+    """
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
 class Registry(Generic[T]):
     """Names mapped to classes or functions.
 
@@ -64,8 +73,7 @@ class Registry(Generic[T]):
         if name not in self._entries:
             modules = self._modules()
             if name in self._lazy:
-                module, attribute = self._lazy[name].split(":")
-                self._entries[name] = getattr(importlib.import_module(module), attribute)
+                self._entries[name] = resolve(self._lazy[name])
             elif name in modules:
                 importlib.import_module(modules[name])
         if name not in self._entries:

@@ -10,8 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from PIL.Image import Image
-
+from harness.images import ImageRef
 from harness.types import Question, Status
 
 Kind = Literal["yesno", "text", "detect"]
@@ -42,9 +41,8 @@ class JudgeRequest:
     """What is asked, by name (`tiif`, `geneval`, `wise-verified`, `gedit-sc`, ...): rule-based judges answer by it, and it
     is part of the record's identity together with `system`, `prompt` and the questions."""
     questions: tuple[Question, ...]
-    images: tuple[Image, ...]
-    image_ids: tuple[str, ...] = ()
-    """sha256 of each image file."""
+    images: tuple[ImageRef, ...]
+    """In the order in which the judge sees them; decoded by the judge."""
     system: str = ""
     prompt: str = ""
     """The text a language-model judge gets; empty for detectors and for `yesno` (there each question is its own prompt)."""

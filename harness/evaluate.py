@@ -1,0 +1,242 @@
+"""One evaluation: a policy on several benchmarks, into one run directory, ending in `summary.json`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness import config as configs
+from harness.errors import ConfigError, HarnessError
+from harness.evalconfig import EvalConfig, config_hash
+from harness.judges.base import Judge
+from harness.judging import JudgementBook
+from harness.manifest import Manifest
+from harness.models.base import Policy
+from harness.models.images import ImageFolder
+from harness.models.load import load_policy, short_name
+from harness.plan import Job, checked_prompts, jobs_of
+from harness.progress import Progress
+from harness.registry import BENCHMARKS, JUDGES
+from harness.runner import BenchmarkPass
+from harness.store import RunDirectory
+from harness.summary import benchmark_block, summary_object
+from harness.types import Generation, Prompt, Score
+
+DEFAULT_DATA_DIR = Path("~/.cache/ummbench/data")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One benchmark of an evaluation, ready to run."""
+
+    benchmark: Any
+    judge_spec: str
+    prompts: list[Prompt]
+    jobs: list[Job]
+
+
+@dataclass(slots=True, kw_only=True)
+class Result:
+    """A finished (or incomplete) evaluation."""
+
+    path: Path
+    summary: dict[str, Any]
+    complete: bool
+    n_generated: int = 0
+    n_asked: int = 0
+    scores: dict[str, list[Score]] = field(default_factory=dict)
+    generations: dict[str, dict[str, Generation]] = field(default_factory=dict)
+    prompts: dict[str, list[Prompt]] = field(default_factory=dict)
+
+
+def make_benchmark(name: str, config: EvalConfig) -> Any:
+    """The benchmark `name` in the configured edition.
+
+    Raises:
+        ConfigError: unknown name, option or option value.
+    """
+    cls = BENCHMARKS.get(name)
+    options = configs.build(cls.options_type, config.options.get(name, {}), where=f"options of {name}")
+    data_dir = Path(config.data_dir) if config.data_dir else DEFAULT_DATA_DIR
+    return cls(profile=config.profile, protocol=config.protocol, options=options, data_dir=data_dir.expanduser())
+
+
+def make_judge(spec: str) -> Judge:
+    """The judge `NAME` or `NAME:ARGUMENT`."""
+    name, _, argument = spec.partition(":")
+    judge: Judge = JUDGES.get(name)(argument)
+    return judge
+
+
+def judge_spec_of(benchmark: Any, config: EvalConfig) -> str:
+    """The judge to use: the configured one, else the benchmark's own for the profile.
+
+    Raises:
+        ConfigError: the benchmark has none for this profile.
+    """
+    spec = config.judge or benchmark.default_judge.get(config.profile)
+    if spec is None:
+        raise ConfigError(
+            f"{benchmark.name}: the {config.profile} edition has no default judge; name one with --judge. "
+            f"Known: {', '.join(JUDGES.names())}."
+        )
+    return str(spec)
+
+
+def plan_stages(config: EvalConfig, policy: Policy) -> list[Stage]:
+    """Every benchmark's samples; nothing is generated yet.
+
+    Raises:
+        ConfigError, DataError: a benchmark cannot be run as configured.
+    """
+    stages = []
+    for name in dict.fromkeys(config.benchmarks or default_benchmarks(config)):
+        benchmark = make_benchmark(name, config)
+        spec = judge_spec_of(benchmark, config)
+        JUDGES.get(spec.partition(":")[0])
+        if benchmark.mode == "edit" and "edit" not in policy.capabilities:
+            raise ConfigError(f"{name} asks for image editing, which model {policy.name!r} cannot do. Choose benchmarks with -b.")
+        prompts = checked_prompts(benchmark, config.limit)
+        jobs = jobs_of(
+            benchmark,
+            prompts,
+            policy,
+            gen_seeds=config.seeds,
+            samples_per_prompt=config.samples_per_prompt or benchmark.samples_per_prompt,
+            params=config.generation,
+        )
+        stages.append(Stage(benchmark=benchmark, judge_spec=spec, prompts=prompts, jobs=jobs))
+    return stages
+
+
+def default_benchmarks(config: EvalConfig) -> list[str]:
+    """All benchmarks that have an edition (and a default judge) for the configured profile."""
+    names = [n for n in BENCHMARKS.names() if config.profile in BENCHMARKS.get(n).default_judge]
+    if not names:
+        raise ConfigError(f"No benchmark runs by default with profile {config.profile!r}; name benchmarks and a judge (-b, --judge).")
+    return names
+
+
+def run_directory(config: EvalConfig, spec: str, policy: Policy, *, several: bool) -> Path:
+    """Where the evaluation of one model goes."""
+    name = f"{short_name(spec)}-{config_hash(config.identity(spec, policy.fingerprint))}"
+    if config.out is None:
+        return Path("runs") / name
+    return Path(config.out) / name if several else Path(config.out)
+
+
+def evaluate(config: EvalConfig, spec: str, progress: Progress, *, several: bool = False) -> Result:
+    """Evaluates one model; repeating the call resumes.
+
+    Raises:
+        HarnessError: with everything finished so far stored.
+        KeyboardInterrupt: likewise.
+    """
+    with _threads(config):
+        policy = load_policy(spec, device=_device(config.device))
+        try:
+            stages = plan_stages(config, policy)
+            path = run_directory(config, spec, policy, several=several)
+            with RunDirectory(path, writable=True) as run:
+                return _run_stages(config, spec, policy, stages, run, progress)
+        finally:
+            policy.close()
+
+
+def _run_stages(
+    config: EvalConfig, spec: str, policy: Policy, stages: Sequence[Stage], run: RunDirectory, progress: Progress
+) -> Result:
+    manifest = Manifest(run, config.identity(spec, policy.fingerprint), configs.to_plain(config))
+    manifest.update()
+    run.log("start", benchmarks=[s.benchmark.name for s in stages])
+    for log in (run.generations, run.judgements):
+        if log.dropped_bytes:
+            run.log("torn_tail_dropped", file=log.path.name, bytes=log.dropped_bytes)
+    result = Result(path=run.path, summary={}, complete=True)
+    blocks: dict[str, Any] = {}
+    try:
+        known, book = run.load_generations(), JudgementBook(run.load_judgements())
+        for stage in stages:
+            blocks[stage.benchmark.name] = _run_stage(config, stage, policy, run, manifest, known, book, progress, result)
+    except KeyboardInterrupt:
+        manifest.update(status="interrupted")
+        run.log("interrupted")
+        raise
+    except HarnessError as error:
+        with contextlib.suppress(HarnessError):
+            manifest.update(status="failed", error=str(error))
+        raise
+    result.summary = summary_object(str(run.path), config.profile, config.protocol, spec, blocks, config.max_missing)
+    result.complete = result.summary["complete"]
+    run.write_records("scores.jsonl", [s for scores in result.scores.values() for s in scores])
+    run.write_json("summary.json", result.summary)
+    manifest.update(status="complete" if result.complete else "incomplete")
+    run.log("end", generated=result.n_generated, asked=result.n_asked, complete=result.complete)
+    return result
+
+
+def _run_stage(
+    config: EvalConfig,
+    stage: Stage,
+    policy: Policy,
+    run: RunDirectory,
+    manifest: Manifest,
+    known: dict[str, Generation],
+    book: JudgementBook,
+    progress: Progress,
+    result: Result,
+) -> dict[str, Any]:
+    benchmark = stage.benchmark
+    by_id = {p.id: p for p in stage.prompts}
+    if isinstance(policy, ImageFolder):
+        policy.use_finder(lambda prompt_id, index: benchmark.find_image(policy.root, by_id[prompt_id], index))
+    judge = make_judge(stage.judge_spec)
+    try:
+        data = {"id": benchmark.data_id, "judge": judge.fingerprint, "n_prompts": len(stage.prompts)}
+        manifest.data["data"][benchmark.name] = data
+        manifest.update()
+        done = BenchmarkPass(
+            run=run,
+            benchmark=benchmark,
+            policy=policy,
+            judge=judge,
+            jobs=stage.jobs,
+            known_generations=known,
+            book=book,
+            progress=progress,
+            batch_size=config.batch_size,
+        ).execute()
+    finally:
+        judge.close()
+    result.n_generated += done.n_generated
+    result.n_asked += done.n_asked
+    result.scores[benchmark.name] = done.scores
+    result.generations[benchmark.name] = done.generations
+    result.prompts[benchmark.name] = stage.prompts
+    return benchmark_block(benchmark, by_id, done.scores, judge=judge.fingerprint)
+
+
+def _device(name: str) -> str:
+    if name != "auto":
+        return name
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@contextlib.contextmanager
+def _threads(config: EvalConfig) -> Iterator[None]:
+    """CPU threads for the model, leaving cores to the judge; the old setting comes back afterwards."""
+    import os
+
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(config.threads or max(1, (os.cpu_count() or 2) // 2))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -2,26 +2,51 @@
 
 Importing the package loads numpy only; scipy and statsmodels are imported by the functions that use them.
 
+- `exact`: sign-flip and permutation tests on few seeds
+- `intervals`: one checkpoint
+- `multiplicity`: Holm and Benjamini-Hochberg
+- `paired`: two checkpoints on the same prompts
 - `variance`: influence values of a headline and the variance over prompts
-- `intervals`: one checkpoint; `paired`: two checkpoints on the same prompts
 """
 
+from harness.stats.exact import (
+    ExactTest,
+    SignFlipInterval,
+    paired_seeds_needed,
+    permutation_test,
+    sign_flip,
+    sign_flip_interval,
+    smallest_permutation_p,
+    smallest_sign_flip_p,
+)
 from harness.stats.intervals import ScoreInterval, interval_from_influence, score_interval
+from harness.stats.multiplicity import benjamini_hochberg, holm, simultaneous_level
 from harness.stats.paired import McNemar, PairedDifference, difference_from_influence, mcnemar, paired_difference
 from harness.stats.variance import Influence, PromptVariance, influence_values, kish_size, prompt_variance
 
 __all__ = [
+    "ExactTest",
     "Influence",
     "McNemar",
     "PairedDifference",
     "PromptVariance",
     "ScoreInterval",
+    "SignFlipInterval",
+    "benjamini_hochberg",
     "difference_from_influence",
+    "holm",
     "influence_values",
     "interval_from_influence",
     "kish_size",
     "mcnemar",
     "paired_difference",
+    "paired_seeds_needed",
+    "permutation_test",
     "prompt_variance",
     "score_interval",
+    "sign_flip",
+    "sign_flip_interval",
+    "simultaneous_level",
+    "smallest_permutation_p",
+    "smallest_sign_flip_p",
 ]

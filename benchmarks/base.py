@@ -72,6 +72,7 @@ class Benchmark(ABC):
 
         Raises:
             DataError: official data is missing or of an unknown version.
+
         """
 
     def source_image(self, prompt: Prompt, name: str) -> ImageRef:
@@ -99,5 +100,6 @@ class Benchmark(ABC):
 
         Raises:
             DataError: the source has no known format, or a record is damaged (file, line, field).
+
         """
         raise DataError(f"{self.name} knows no published result format.")

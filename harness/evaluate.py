@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +52,7 @@ class Result:
     scores: dict[str, list[Score]] = field(default_factory=dict)
     generations: dict[str, dict[str, Generation]] = field(default_factory=dict)
     prompts: dict[str, list[Prompt]] = field(default_factory=dict)
+    benchmarks: dict[str, Any] = field(default_factory=dict)
 
 
 def make_benchmark(name: str, config: EvalConfig) -> Any:
@@ -57,6 +60,7 @@ def make_benchmark(name: str, config: EvalConfig) -> Any:
 
     Raises:
         ConfigError: unknown name, option or option value.
+
     """
     cls = BENCHMARKS.get(name)
     options = configs.build(cls.options_type, config.options.get(name, {}), where=f"options of {name}")
@@ -76,6 +80,7 @@ def judge_spec_of(benchmark: Any, config: EvalConfig) -> str:
 
     Raises:
         ConfigError: the benchmark has none for this profile.
+
     """
     spec = config.judge or benchmark.default_judge.get(config.profile)
     if spec is None:
@@ -91,6 +96,7 @@ def plan_stages(config: EvalConfig, policy: Policy) -> list[Stage]:
 
     Raises:
         ConfigError, DataError: a benchmark cannot be run as configured.
+
     """
     stages = []
     for name in dict.fromkeys(config.benchmarks or default_benchmarks(config)):
@@ -98,7 +104,9 @@ def plan_stages(config: EvalConfig, policy: Policy) -> list[Stage]:
         spec = judge_spec_of(benchmark, config)
         JUDGES.get(spec.partition(":")[0])
         if benchmark.mode == "edit" and "edit" not in policy.capabilities:
-            raise ConfigError(f"{name} asks for image editing, which model {policy.name!r} cannot do. Choose benchmarks with -b.")
+            raise ConfigError(
+                f"{name} asks for image editing, which model {policy.name!r} cannot do. Choose benchmarks with -b."
+            )
         prompts = checked_prompts(benchmark, config.limit)
         jobs = jobs_of(
             benchmark,
@@ -116,7 +124,9 @@ def default_benchmarks(config: EvalConfig) -> list[str]:
     """All benchmarks that have an edition (and a default judge) for the configured profile."""
     names = [n for n in BENCHMARKS.names() if config.profile in BENCHMARKS.get(n).default_judge]
     if not names:
-        raise ConfigError(f"No benchmark runs by default with profile {config.profile!r}; name benchmarks and a judge (-b, --judge).")
+        raise ConfigError(
+            f"No benchmark runs by default with profile {config.profile!r}; name benchmarks and a judge (-b, --judge)."
+        )
     return names
 
 
@@ -134,9 +144,10 @@ def evaluate(config: EvalConfig, spec: str, progress: Progress, *, several: bool
     Raises:
         HarnessError: with everything finished so far stored.
         KeyboardInterrupt: likewise.
+
     """
+    policy = load_policy(spec, device=_device(config.device))
     with _threads(config):
-        policy = load_policy(spec, device=_device(config.device))
         try:
             stages = plan_stages(config, policy)
             path = run_directory(config, spec, policy, several=several)
@@ -160,7 +171,9 @@ def _run_stages(
     try:
         known, book = run.load_generations(), JudgementBook(run.load_judgements())
         for stage in stages:
-            blocks[stage.benchmark.name] = _run_stage(config, stage, policy, run, manifest, known, book, progress, result)
+            blocks[stage.benchmark.name] = _run_stage(
+                config, stage, policy, run, manifest, known, book, progress, result
+            )
     except KeyboardInterrupt:
         manifest.update(status="interrupted")
         run.log("interrupted")
@@ -216,12 +229,16 @@ def _run_stage(
     result.scores[benchmark.name] = done.scores
     result.generations[benchmark.name] = done.generations
     result.prompts[benchmark.name] = stage.prompts
+    result.benchmarks[benchmark.name] = benchmark
     return benchmark_block(benchmark, by_id, done.scores, judge=judge.fingerprint)
 
 
 def _device(name: str) -> str:
+    """`auto` as what is there; torch is not imported to find out that there is no driver."""
     if name != "auto":
         return name
+    if not Path("/dev/nvidiactl").exists() and not Path("/proc/driver/nvidia").exists():
+        return "cpu"
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
@@ -230,10 +247,10 @@ def _device(name: str) -> str:
 @contextlib.contextmanager
 def _threads(config: EvalConfig) -> Iterator[None]:
     """CPU threads for the model, leaving cores to the judge; the old setting comes back afterwards."""
-    import os
-
-    import torch
-
+    torch = sys.modules.get("torch")  # a policy that needs it has imported it
+    if torch is None:
+        yield
+        return
     before = torch.get_num_threads()
     torch.set_num_threads(config.threads or max(1, (os.cpu_count() or 2) // 2))
     try:

@@ -42,6 +42,7 @@ class JudgementBook:
 
     Args:
         known: what the run directory holds, see `RunDirectory.load_judgements`.
+
     """
 
     def __init__(self, known: dict[tuple[str, SampleKey], Judgement]) -> None:
@@ -79,10 +80,12 @@ def records_of(judge: Judge, call: str, request: JudgeRequest, key: SampleKey, r
 
     Raises:
         JudgeError: the judge gave another number of answers than questions.
+
     """
     if len(reply.answers) != len(request.questions):
         raise JudgeError(
-            f"Judge {judge.name!r} gave {len(reply.answers)} answers to {len(request.questions)} questions ({request.form})."
+            f"Judge {judge.name!r} gave {len(reply.answers)} answers to {len(request.questions)} questions "
+            f"({request.form})."
         )
     records = []
     for i, (question, answer, record_id) in enumerate(

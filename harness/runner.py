@@ -148,6 +148,7 @@ class BenchmarkPass:
         known_generations: `run.load_generations()`.
         book: judgements already there.
         batch_size: None takes the policy's own.
+
     """
 
     def __init__(
@@ -166,7 +167,9 @@ class BenchmarkPass:
         self.run, self.benchmark, self.policy, self.judge, self.jobs = run, benchmark, policy, judge, jobs
         self._book, self._progress = book, progress
         self._batch_size = batch_size or policy.batch_size
-        self._generations = {j.generation_id: known_generations[j.generation_id] for j in jobs if j.generation_id in known_generations}
+        self._generations = {
+            j.generation_id: known_generations[j.generation_id] for j in jobs if j.generation_id in known_generations
+        }
         self._stages = (f"{benchmark.name}: images", f"{benchmark.name}: judge calls")
 
     def execute(self) -> Evaluated:
@@ -175,6 +178,7 @@ class BenchmarkPass:
         Raises:
             HarnessError: the policy, the judge or the disk failed; what was finished is stored.
             KeyboardInterrupt: after the call in flight was written.
+
         """
         todo = [j for j in self.jobs if not self._is_made(j)]
         self._progress.start(self._stages[0], len(self.jobs), len(self.jobs) - len(todo))
@@ -274,4 +278,3 @@ class BenchmarkPass:
                 verdicts += self._book.last_known(call, request, job.key)
         scores: list[Score] = self.benchmark.score(job.prompt, generation, verdicts)
         return scores
-

@@ -30,7 +30,9 @@ R = TypeVar("R")
 
 def _os_error(path: Path, error: OSError) -> StoreError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StoreError(f"{path}: the disk is full. Everything finished is stored; free space and repeat the command.")
+        return StoreError(
+            f"{path}: the disk is full. Everything finished is stored; free space and repeat the command."
+        )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return StoreError(f"{path}: not writable ({error.strerror}). Choose another directory with -o DIR.")
     return StoreError(f"{path}: {error.strerror or error}.")
@@ -43,6 +45,7 @@ class RecordLog(Generic[R]):
         path: the file; created on the first append.
         kind: dataclass of the records.
         writable: cut a torn last line off now; readers only skip it.
+
     """
 
     def __init__(self, path: Path, kind: type[R], *, writable: bool) -> None:
@@ -74,6 +77,7 @@ class RecordLog(Generic[R]):
 
         Raises:
             StoreError: a complete line that is not a record (file and line are named).
+
         """
         decoder = msgspec.json.Decoder(self._kind)
         try:
@@ -85,8 +89,8 @@ class RecordLog(Generic[R]):
                 yield decoder.decode(line)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise StoreError(
-                    f"{self.path}, line {number}: not a {self._kind.__name__} record ({error}). The file was changed by "
-                    "something else; remove the line or restore the file."
+                    f"{self.path}, line {number}: not a {self._kind.__name__} record ({error}). The file was changed "
+                    "by something else; remove the line or restore the file."
                 ) from None
 
     def append(self, records: Sequence[R]) -> None:
@@ -94,6 +98,7 @@ class RecordLog(Generic[R]):
 
         Raises:
             StoreError: the disk is full or the file not writable; the file is left as it was before.
+
         """
         data = b"".join(self._encoder.encode(r) + b"\n" for r in records)
         with self._lock:
@@ -130,6 +135,7 @@ class RunDirectory:
 
     Raises:
         StoreError: not writable, or another process holds the lock (who is named).
+
     """
 
     def __init__(self, path: Path, *, writable: bool = False) -> None:
@@ -181,10 +187,13 @@ class RunDirectory:
 
         Raises:
             StoreError: the record names a path outside the run directory.
+
         """
         path = self.path / generation.image
         if not images.is_inside(self.path, path):
-            raise StoreError(f"{self.path}: generation {generation.id} names an image outside the run: {generation.image!r}.")
+            raise StoreError(
+                f"{self.path}: generation {generation.id} names an image outside the run: {generation.image!r}."
+            )
         return path
 
     def write_image(self, relative: str, data: bytes) -> str:
@@ -225,6 +234,7 @@ class RunDirectory:
 
         Raises:
             StoreError: the file is not JSON.
+
         """
         try:
             return json.loads((self.path / name).read_bytes())

@@ -38,14 +38,14 @@ class JudgeRequest:
 
     kind: Kind
     form: str
-    """What is asked, by name (`tiif`, `geneval`, `wise-verified`, `gedit-sc`, ...): rule-based judges answer by it, and it
-    is part of the record's identity together with `system`, `prompt` and the questions."""
+    """What is asked, by name (`tiif`, `geneval`, `wise-verified`, `gedit-sc`, ...): rule-based judges answer by it, and
+    it is part of the record's identity together with `system`, `prompt` and the questions."""
     questions: tuple[Question, ...]
     images: tuple[ImageRef, ...]
     """In the order in which the judge sees them; decoded by the judge."""
     system: str = ""
     prompt: str = ""
-    """The text a language-model judge gets; empty for detectors and for `yesno` (there each question is its own prompt)."""
+    """The text a language-model judge gets; empty for detectors and for `yesno`, where each question is a prompt."""
     parse: Callable[[str], list[Answer]] | None = None
     """For `text`: reply -> one answer per question; raises `Unparsed`."""
     fields: dict[str, Any] = field(default_factory=dict)
@@ -86,6 +86,7 @@ class Judge(ABC):
 
         Raises:
             JudgeError: the judge cannot be used at all (unreachable, wrong credentials).
+
         """
 
     def close(self) -> None:

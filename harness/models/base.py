@@ -95,6 +95,7 @@ class Policy(ABC):
 
         Raises:
             PolicyError: the whole batch cannot be done (e.g. a mode that the policy lacks).
+
         """
 
     def close(self) -> None:
@@ -149,6 +150,7 @@ class TrainablePolicy(Policy):
 
         Args:
             segment: B strings (`kind="text"`), B images (`kind="image"`), or (B, L) token ids (`kind="ids"`).
+
         """
 
     @abstractmethod
@@ -173,7 +175,10 @@ class TrainablePolicy(Policy):
     def velocity(
         self, x: torch.Tensor, sigma: torch.Tensor, contexts: Contexts, guidance: GenerationParams
     ) -> torch.Tensor:
-        """d x / d sigma, (B, ...) float32, for x (B, ...) at sigma (B,) in (0, 1]; x_sigma = (1-sigma) data + sigma noise."""
+        """The derivative of x by sigma, (B, ...) float32, for x (B, ...) at sigma (B,) in (0, 1].
+
+        x_sigma = (1 - sigma) data + sigma noise.
+        """
 
     @abstractmethod
     def encode(self, images: Sequence[Image]) -> torch.Tensor:

@@ -25,6 +25,7 @@ class ImageFolder(Policy):
     Args:
         root: the folder. Besides the official layouts it may be a run directory of this project (its `images` are
             taken), or hold `PROMPT-ID/INDEX.png`.
+
     """
 
     name = "images"
@@ -33,7 +34,9 @@ class ImageFolder(Policy):
 
     def __init__(self, root: Path) -> None:
         if not root.is_dir():
-            raise PolicyError(f"images:{root}: no such folder. Expected images:FOLDER with pictures in a benchmark's layout.")
+            raise PolicyError(
+                f"images:{root}: no such folder. Expected images:FOLDER with pictures in a benchmark's layout."
+            )
         self.root = root
         self._find: Finder = lambda prompt_id, index: None
         self._fingerprint = self._hash_listing()

@@ -23,6 +23,7 @@ def load_policy(spec: str, *, device: str = "cpu") -> Policy:
     Raises:
         ConfigError: unknown name.
         PolicyError: a folder that is no checkpoint, or weights that do not fit.
+
     """
     name, separator, argument = spec.partition(":")
     if not separator and _looks_like_path(spec):
@@ -53,9 +54,12 @@ def resolve_checkpoint(folder: Path) -> Path:
 
     Raises:
         PolicyError: neither.
+
     """
     if not folder.exists():
-        raise PolicyError(f"{folder}: no such checkpoint folder. Expected a folder with manifest.json, or a model name.")
+        raise PolicyError(
+            f"{folder}: no such checkpoint folder. Expected a folder with manifest.json, or a model name."
+        )
     if (folder / "manifest.json").is_file() and "policy" in _manifest(folder):
         return folder
     steps = []
@@ -78,11 +82,14 @@ def read_checkpoint_manifest(folder: Path) -> dict[str, Any]:
     Raises:
         PolicyError: not JSON, or without the key `policy`.
         ConfigError: it names a policy that is not registered here.
+
     """
     data = _manifest(folder)
     name = data.get("policy")
     if not isinstance(name, str):
-        raise PolicyError(f"{folder / 'manifest.json'}: key 'policy' is missing; expected the name of a registered model.")
+        raise PolicyError(
+            f"{folder / 'manifest.json'}: key 'policy' is missing; expected the name of a registered model."
+        )
     if name not in MODELS.names():
         known = ", ".join(MODELS.names())
         raise ConfigError(f"{folder / 'manifest.json'}: policy {name!r} is not known here. Known: {known}.")

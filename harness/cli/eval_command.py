@@ -1,0 +1,190 @@
+"""`run.py eval`: generate, judge, score, summarise."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.cli.options import (
+    json_option,
+    load_plugins,
+    parse_seeds,
+    plugin_option,
+    protocol_option,
+    set_option,
+    split_names,
+    stop_on_sigterm,
+)
+
+
+@click.command(
+    name="eval",
+    epilog="Examples:  run.py eval   |   run.py eval micro -b geneval --limit 50   |   run.py eval images:DIR -b tiif "
+    "--profile official --judge NAME",
+)
+@click.argument("models", nargs=-1, metavar="[MODEL]...")
+@click.option(
+    "-b",
+    "--benchmarks",
+    multiple=True,
+    metavar="NAMES",
+    help="Benchmarks, comma-separated.  [default: all of the profile]",
+)
+@click.option(
+    "-c", "--config", "config_file", type=click.Path(path_type=Path), help="YAML file with any of the settings."
+)
+@click.option("--profile", type=click.Choice(["micro", "official"]), help="Which prompts and judge.  [default: micro]")
+@protocol_option
+@click.option("--judge", metavar="NAME[:ARG]", help="Judge to use.  [default: the benchmark's own]")
+@click.option("--seeds", metavar="LIST", help="Generation seeds, e.g. 0,1,2 or 0-9.  [default: 0]")
+@click.option("--limit", type=int, metavar="N", help="At most N prompts per benchmark, evenly spread.")
+@click.option(
+    "--samples-per-prompt", type=int, metavar="N", help="Images per prompt and seed.  [default: the benchmark's own]"
+)
+@click.option("--batch-size", type=int, metavar="N", help="Images per model call; never changes a result.")
+@click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1.  [default: auto]")
+@click.option("--data-dir", metavar="DIR", help="Folder with official data.  [default: ~/.cache/ummbench/data]")
+@click.option(
+    "--max-missing", type=float, metavar="SHARE", help="Missing share above which the exit code is 3.  [default: 0.01]"
+)
+@click.option(
+    "--from",
+    "from_run",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Judge the images of a finished run again.",
+)
+@click.option("-o", "--out", metavar="DIR", help="Run directory.  [default: runs/MODEL-HASH]")
+@click.option("--dry-run", is_flag=True, help="Only show how many images and judge calls it would take.")
+@click.option("--full", is_flag=True, help="Print every row of the tables.")
+@set_option
+@plugin_option
+@json_option
+def command(
+    models: tuple[str, ...],
+    config_file: Path | None,
+    settings: tuple[str, ...],
+    plugins: tuple[str, ...],
+    as_json: bool,
+    dry_run: bool,
+    full: bool,
+    from_run: Path | None,
+    **options: Any,
+) -> int:
+    """Evaluate MODELs (default: micro): generate images, judge them, score, summarise.
+
+    MODEL is a name (`micro`), NAME:PATH (`images:FOLDER`), or a checkpoint folder. Repeating a command resumes it; a
+    finished one costs nothing.
+    """
+    load_plugins(plugins)
+    config = _configure(models, config_file, settings, from_run, options)
+    if dry_run:
+        return _dry_run(config, as_json)
+    return _evaluate(config, as_json, full)
+
+
+def _configure(
+    models: tuple[str, ...],
+    config_file: Path | None,
+    settings: tuple[str, ...],
+    from_run: Path | None,
+    options: dict[str, Any],
+) -> Any:
+    from harness import config as configs
+    from harness.errors import ConfigError
+    from harness.evalconfig import EvalConfig, fold_benchmark_options
+    from harness.registry import BENCHMARKS
+
+    data, lines = configs.read_yaml(config_file) if config_file else ({}, {})
+    if from_run is not None:
+        if models:
+            raise ConfigError("--from RUN takes the images of that run; name no MODEL beside it.")
+        data = {**_config_of(from_run), **data, "models": [f"stored:{from_run}"]}
+    where = str(config_file) if config_file else "options"
+    data = configs.apply_settings(data, settings)
+    given = {k: v for k, v in options.items() if v is not None and v != ()}
+    if "benchmarks" in given:
+        given["benchmarks"] = split_names(given["benchmarks"])
+    if "seeds" in given:
+        given["seeds"] = parse_seeds(given["seeds"])
+    if models:
+        given["models"] = list(models)
+    return configs.build(
+        EvalConfig, fold_benchmark_options({**data, **given}, BENCHMARKS.names()), where=where, lines=lines
+    )
+
+
+def _config_of(run: Path) -> dict[str, Any]:
+    """Settings of a finished run that decide which samples exist."""
+    from harness.models.stored import run_manifest
+
+    config = run_manifest(run)["config"]
+    kept = ("benchmarks", "profile", "seeds", "samples_per_prompt", "limit", "options", "generation")
+    return {k: config[k] for k in kept if k in config}
+
+
+def _evaluate(config: Any, as_json: bool, full: bool) -> int:
+    from rich.console import Console
+
+    from harness.cli.console import ConsoleProgress, print_results
+    from harness.evaluate import evaluate
+    from harness.registry import resolve
+
+    stop_on_sigterm()
+    results = []
+    for spec in config.models:
+        with ConsoleProgress() as progress:
+            result = evaluate(config, spec, progress, several=len(config.models) > 1)
+        files = resolve("reports.run_files:write")(result)
+        results.append(result)
+        if not as_json:
+            console = Console(highlight=False)
+            console.print()
+            print_results(console, result.summary, full=full)
+            made = f"{result.n_generated:,} images made, {result.n_asked:,} judge calls"
+            click.echo(f"{spec}: {made}; the rest was stored before.")
+            click.echo(f"Run directory: {result.path}")
+            for file in files:
+                click.echo(f"  {result.path / file}")
+    if as_json:
+        one = results[0].summary
+        click.echo(
+            json.dumps(one if len(results) == 1 else {"models": {r.summary["model"]: r.summary for r in results}})
+        )
+    incomplete = [r for r in results if not r.complete]
+    for result in incomplete:
+        click.echo(
+            f"Incomplete: more than {config.max_missing:.1%} of the answers are missing in {result.path}. "
+            "Repeat the command to fill them, or raise --max-missing.",
+            err=True,
+        )
+    return 3 if incomplete else 0
+
+
+def _dry_run(config: Any, as_json: bool) -> int:
+    from harness.evaluate import run_directory
+    from harness.models.load import load_policy
+    from harness.plancost import planned_cost
+
+    plans: dict[str, dict[str, Any]] = {}
+    for spec in config.models:
+        policy = load_policy(spec, device="cpu")
+        path = run_directory(config, spec, policy, several=len(config.models) > 1)
+        plans[spec] = {
+            "run": str(path),
+            "benchmarks": [dataclasses.asdict(c) for c in planned_cost(config, policy, path)],
+        }
+    if as_json:
+        click.echo(json.dumps(plans))
+        return 0
+    for spec, plan in plans.items():
+        click.echo(f"{spec} -> {plan['run']}")
+        for row in plan["benchmarks"]:
+            stored = f"{row['n_images']:,} images ({row['n_images_stored']:,} stored)"
+            calls = f"{row['n_calls']:,} judge calls with {row['n_questions']:,} questions to {row['judge']}"
+            click.echo(f"  {row['benchmark']}: {row['n_prompts']:,} prompts, {stored}, {calls}")
+    return 0

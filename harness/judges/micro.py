@@ -1,0 +1,146 @@
+"""The judge of the micro world: answers from the picture alone, by the exact verifier (`harness.world`).
+
+`micro` is exact. `micro:flip=0.05,temperature=2,...` adds noise of `harness.world.noise` to the answers or to the view,
+for the study of weaker judges. It answers every form that the micro editions ask: `detect` as GenEval's detector and
+colour classifier, `yesno` with P(yes), and the written forms in the shape that a language-model judge is asked for, so
+that the adapters' own parsers read them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from harness.errors import ConfigError, HarnessError
+from harness.judges.base import Answer, Judge, JudgeReply, JudgeRequest, Unparsed, failed
+from harness.registry import JUDGES
+
+
+class MicroJudge(Judge):
+    """The exact verifier behind the judge interface.
+
+    Args:
+        noise: a `harness.world.noise.NoiseModel`, or None for exact answers.
+        label: how the noise was asked for; part of the fingerprint.
+    """
+
+    name = "micro"
+    kinds = frozenset({"yesno", "text", "detect"})
+    batch_size = 32
+
+    def __init__(self, noise: Any = None, label: str = "") -> None:
+        from harness.world.version import world_version
+
+        self._noise = noise
+        self._fingerprint = f"micro-{world_version()}" + (f"+{label}" if label else "")
+
+    @property
+    def fingerprint(self) -> str:
+        """World version and noise."""
+        return self._fingerprint
+
+    def ask(self, requests: Sequence[JudgeRequest]) -> list[JudgeReply]:
+        """Answers in one pass of the scene parser over all images."""
+        started = time.perf_counter()
+        views = self._perceive(requests)
+        replies = [self._answer(r, v) for r, v in zip(requests, views, strict=True)]
+        seconds = (time.perf_counter() - started) / max(1, len(requests))
+        return [_timed(r, seconds) for r in replies]
+
+    def _perceive(self, requests: Sequence[JudgeRequest]) -> list[list[Any] | HarnessError]:
+        """Per request, the parse of each of its images, or why one of them cannot be decoded."""
+        from harness.world.parse import perceive, to_array
+
+        arrays: list[np.ndarray] = []
+        spans: list[tuple[int, int] | HarnessError] = []
+        for request in requests:
+            try:
+                own = [to_array(image.load()) for image in request.images]
+            except HarnessError as error:
+                spans.append(error)
+                continue
+            if self._noise is not None:
+                own = [self._noise.view(a, ref.id) for a, ref in zip(own, request.images, strict=True)]
+            spans.append((len(arrays), len(arrays) + len(own)))
+            arrays += own
+        parsed = perceive(np.stack(arrays)) if arrays else []
+        return [s if isinstance(s, HarnessError) else list(parsed[s[0] : s[1]]) for s in spans]
+
+    def _answer(self, request: JudgeRequest, views: list[Any] | HarnessError) -> JudgeReply:
+        n = len(request.questions)
+        if isinstance(views, HarnessError):
+            return failed(n, "error", str(views))
+        if request.kind == "detect":
+            return JudgeReply(answers=(self._detect(views[0]),))
+        if request.kind == "yesno":
+            return JudgeReply(answers=tuple(self._yes(request, views[0], q.text) for q in request.questions))
+        write = _WRITERS.get(request.form)
+        if write is None or request.parse is None:
+            return failed(n, "error", f"judge 'micro' has no written answer of the form {request.form!r}")
+        try:
+            text = write(self, request, views)
+            return JudgeReply(answers=tuple(request.parse(text)), raw=text)
+        except (Unparsed, HarnessError) as error:
+            return failed(n, "unparsed", str(error))
+
+    def p_yes(self, request: JudgeRequest, view: Any, question: str) -> float:
+        """P(yes) to one question about one parsed image, noise included.
+
+        Raises:
+            DataError: the question is outside the world's grammar.
+        """
+        from harness.world.verifier import answer
+
+        p = float(answer(view, question))
+        return p if self._noise is None else float(self._noise.answer(p, request.images[0].id, question))
+
+    def _yes(self, request: JudgeRequest, view: Any, question: str) -> Answer:
+        try:
+            p = self.p_yes(request, view, question)
+        except HarnessError as error:
+            return Answer(status="error", error=str(error))
+        return Answer(value=p, payload={"p_yes": p})
+
+    def _detect(self, view: Any) -> Answer:
+        from harness.world.verifier import detections
+
+        boxes, colours = detections(view)
+        n = sum(len(b) for b in boxes.values())
+        return Answer(value=float(n), payload={"detections": boxes, "colours": colours})
+
+
+def _write_yes_no_lines(judge: MicroJudge, request: JudgeRequest, views: list[Any]) -> str:
+    """One line per question, `yes` or `no` first, as TIIF's judge is asked to write."""
+    lines = []
+    for question in request.questions:
+        p = judge.p_yes(request, views[0], question.text)
+        lines.append(f"{'yes' if p > 0.5 else 'no'}, P(yes) = {p:.3f}")
+    return "\n".join(lines)
+
+
+_WRITERS: dict[str, Callable[[MicroJudge, JudgeRequest, list[Any]], str]] = {"tiif": _write_yes_no_lines}
+
+
+def _timed(reply: JudgeReply, seconds: float) -> JudgeReply:
+    return JudgeReply(
+        answers=reply.answers, raw=reply.raw, attempts=reply.attempts, seconds=seconds, cost_usd=reply.cost_usd
+    )
+
+
+@JUDGES.register("micro")
+def load(argument: str = "") -> MicroJudge:
+    """The exact scene verifier of the micro world; `micro:flip=0.05,temperature=2` adds noise."""
+    if not argument:
+        return MicroJudge()
+    from harness.config import apply_settings, build
+    from harness.world.noise import NoiseModel
+
+    settings = [part.strip() for part in argument.split(",") if part.strip()]
+    try:
+        noise = build(NoiseModel, apply_settings({}, settings), where=f"judge micro:{argument}")
+    except ValueError as error:
+        raise ConfigError(f"judge micro:{argument}: {error}") from None
+    return MicroJudge(noise, ",".join(sorted(settings)))

@@ -1,0 +1,45 @@
+"""A summary as Markdown tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def summary_markdown(summary: dict[str, Any]) -> str:
+    """One section per benchmark: value, 95 % interval, n, missing; judge, data and protocol stand above each table."""
+    lines = [
+        f"# {summary.get('model', 'results')}",
+        "",
+        f"profile `{summary['profile']}`, protocol `{summary['protocol']}`",
+    ]
+    if not summary["complete"]:
+        lines += ["", "**Incomplete**: answers are missing, see each table."]
+    for name, block in summary["benchmarks"].items():
+        lines += ["", f"## {block.get('title', name)}", "", f"judge `{block['judge']}`, data `{block['data']}`", ""]
+        lines += ["| | value | 95 % interval | n | missing |", "|---|---:|---:|---:|---:|"]
+        headline = set(block.get("headline", ()))
+        for key, cell in block["values"].items():
+            label = f"**{escape(key)}**" if key in headline else escape(key)
+            lines.append(
+                f"| {label} | {_number(cell['value'])} | {_interval(cell)} | {cell['n']} | {cell['n_missing']} |"
+            )
+        for reason, count in block.get("missing_reasons", {}).items():
+            lines += ["", f"{count} missing: {escape(reason)}"]
+        for note in block.get("notes", ()):
+            lines += ["", f"Note: {escape(note)}"]
+    return "\n".join(lines) + "\n"
+
+
+def escape(text: str) -> str:
+    """Text from data as literal Markdown: no markup, no table or line break."""
+    for char in "\\`*_[]<>|#":
+        text = text.replace(char, f"\\{char}")
+    return " ".join(text.split())
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
+
+
+def _interval(cell: dict[str, Any]) -> str:
+    return "–" if cell["ci_low"] is None else f"{cell['ci_low']:.3f} – {cell['ci_high']:.3f}"

@@ -2,6 +2,8 @@
 
 Importing the package loads numpy only; scipy and statsmodels are imported by the functions that use them.
 
+- `conditions`: training seeds as a random factor
+- `error_distributions`: from a standard error to limits and p-values
 - `exact`: sign-flip and permutation tests on few seeds
 - `intervals`: one checkpoint
 - `multiplicity`: Holm and Benjamini-Hochberg
@@ -9,6 +11,14 @@ Importing the package loads numpy only; scipy and statsmodels are imported by th
 - `variance`: influence values of a headline and the variance over prompts
 """
 
+from harness.stats.conditions import (
+    ConditionDifference,
+    SeedVariance,
+    cell_variance,
+    condition_difference,
+    pooled_seed_variance,
+)
+from harness.stats.error_distributions import ErrorDistribution, IntegratedError, StudentError, two_sided_p
 from harness.stats.exact import (
     ExactTest,
     SignFlipInterval,
@@ -25,14 +35,21 @@ from harness.stats.paired import McNemar, PairedDifference, difference_from_infl
 from harness.stats.variance import Influence, PromptVariance, influence_values, kish_size, prompt_variance
 
 __all__ = [
+    "ConditionDifference",
+    "ErrorDistribution",
     "ExactTest",
     "Influence",
+    "IntegratedError",
     "McNemar",
     "PairedDifference",
     "PromptVariance",
     "ScoreInterval",
+    "SeedVariance",
     "SignFlipInterval",
+    "StudentError",
     "benjamini_hochberg",
+    "cell_variance",
+    "condition_difference",
     "difference_from_influence",
     "holm",
     "influence_values",
@@ -42,6 +59,7 @@ __all__ = [
     "paired_difference",
     "paired_seeds_needed",
     "permutation_test",
+    "pooled_seed_variance",
     "prompt_variance",
     "score_interval",
     "sign_flip",
@@ -49,4 +67,5 @@ __all__ = [
     "simultaneous_level",
     "smallest_permutation_p",
     "smallest_sign_flip_p",
+    "two_sided_p",
 ]

@@ -25,11 +25,6 @@ def t_quantile(prob: Any, df: Any) -> Any:
     return stdtrit(df, prob)
 
 
-def t_two_sided_p(x: float, df: float) -> float:
-    """P(|T| >= |x|), from the lower tail so that small values keep their digits."""
-    return min(1.0, 2.0 * float(t_cdf(-abs(x), df)))
-
-
 def normal_cdf(x: Any) -> Any:
     """The standard normal distribution function."""
     from scipy.special import ndtr

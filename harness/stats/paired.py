@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from harness.stats.distributions import binomial_cdf, binomial_pmf, t_quantile, t_two_sided_p
+from harness.stats.distributions import binomial_cdf, binomial_pmf
+from harness.stats.error_distributions import ErrorDistribution, StudentError, two_sided_p
 from harness.stats.intervals import FEW_PROMPTS, no_estimate_reason
 from harness.stats.variance import Influence, influence_values, kish_size, prompt_variance, without_rounding
 
@@ -45,6 +46,10 @@ class PairedDifference:
     """Nominal coverage."""
     method: str
     """Always `paired t`."""
+    claim: str
+    """Always `these checkpoints`: nothing is said about other training seeds."""
+    error: ErrorDistribution | None
+    """Distribution of the estimate's error, for gates and other levels."""
     reason: str
     """Why a field is None; empty otherwise."""
 
@@ -110,11 +115,11 @@ def difference_from_influence(x: Influence, y: Influence, *, step: float, level:
     n0 = kish_size(both, x.cat, x.weights)
     largest = float(np.abs(d).max()) if differs.any() else step
     est, se, df, reason = _moments(x, y, 2 * (largest / n0) ** 2 if few and n0 > 0 else 0.0, few and n0 == 0)
-    low = high = p = None
+    low = high = p = error = None
     if est is not None and se is not None and df is not None:
-        half = float(t_quantile(0.5 + level / 2, df)) * se
-        low, high = est - half, est + half
-        p = t_p_value(est, se, df)
+        error = StudentError(se=se, df=df)
+        half = error.quantile(0.5 + level / 2)
+        low, high, p = est - half, est + half, two_sided_p(est, error)
     return PairedDifference(
         est=est,
         se=se,
@@ -130,15 +135,10 @@ def difference_from_influence(x: Influence, y: Influence, *, step: float, level:
         n0=n0,
         level=level,
         method="paired t",
+        claim="these checkpoints",
+        error=error,
         reason=reason or ("no variation over prompts" if p is None else ""),
     )
-
-
-def t_p_value(est: float, se: float, df: float) -> float | None:
-    """Two-sided p of est/se; with se = 0 it is 1 for est = 0 and unknown otherwise."""
-    if se > 0:
-        return t_two_sided_p(est / se, df)
-    return 1.0 if est == 0 else None
 
 
 def _moments(

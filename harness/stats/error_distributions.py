@@ -7,6 +7,7 @@ with three or four seeds.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np

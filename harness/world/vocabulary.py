@@ -15,34 +15,39 @@ _GROUPS = {
     "punctuation": ", . ? : ;",
     "diagnosis": "all correct wrong missing extra poor object colour shape size texture place background quality",
     "function": (
-        "a an the of and with without no not but only on in at to from by for into as than or is are be it its there "
-        "this that each both any other another has have do does which where when what you can see so"
+        "a an the of and with without no not but only on in at to from by for into as than or is are it "
+        "this that any other another has have do does where what you can see which"
     ),
-    "nouns": "objects shapes colours picture photo image drawing scene thing things number side sides sizes",
-    "relations": "left right above below under over beneath beside next north south east west higher lower",
+    "nouns": "objects shapes colours sizes picture photo image drawing scene number side sides",
+    "relations": "left right above below under over beneath north south east west",
     "places": "top bottom middle centre corner",
-    "comparison": "larger smaller bigger more fewer many much same different equal exactly else nothing also",
-    "description": "shows show contains showing simple contain stands stand lies lie sits sit drawn covered stripes",
+    "comparison": "larger smaller bigger more fewer many same different equal exactly else nothing also",
+    "description": "there shows contains simple stand stands lie lies stripes",
     "edits": (
-        "make change paint turn add put remove insert delete erase take away replace swap move shift use new keep "
-        "everything please"
+        "make change paint turn add put draw insert remove delete erase take away replace swap move shift use "
+        "please keep everything"
     ),
     "answers": "yes no",
-    "indirect": (
-        "blood strawberry stop sign carrot carrots pumpkin lemon lemons gold sulfur sun noon grass emerald leaves spring "
-        "go light clear sky sea grapes lavender king longest shortest wave flamingo flamingos pig cherry blossom "
-        "chocolate bark tree rust wood wheel full moon coin round corners edges chess board salt crystal "
-        "pyramid slice pizza prism kite playing card standing crossed plus hospital night christmas fish fresh snow ash "
-        "storm clouds coal deep shallow pool ice after midnight eyes face bicycle wheels atoms hydrogen water triangle seasons year legs dog "
-        "traffic lights map rises sets falling stone would end smoke drifts like looks ripe copper flame points "
-        "half day hot cold tap iodine vapour milk sunset angles meeting primary states matter"
+    "hints on colour": (
+        "blood stop sign light longest shortest wave carrots autumn pumpkin basketball ripe lemon sulfur sun noon "
+        "grass new leaves spring copper flame deep sea clear sky cold tap lavender iodine vapour flamingos cherry "
+        "trees april pig cartoon tree bark chocolate rust"
     ),
+    "hints on shape": (
+        "like corners full moon wheel four equal level edges chess board salt crystal pyramid end prism standing "
+        "meeting roads plus pole minus christmas animal five arms"
+    ),
+    "hints on number": (
+        "face eyes magnet poles water hydrogen atoms triangle traffic lights ammonia year seasons dog legs"
+    ),
+    "hints on direction": "sunset sunrise smoke would rise stone fall",
+    "hints on background": "fresh snow winter milk table storm clouds ash midnight coal shallow ice",
 }
 
 
 def _ordered() -> tuple[str, ...]:
     fixed = (*BACKGROUNDS, *COLOURS, *SHAPES, *PLURALS, *SIZES, *TEXTURES, *NUMBERS, *CELL_WORDS)
-    words = [w for w in _GROUPS["punctuation"].split()] + list(fixed)
+    words = [*_GROUPS["punctuation"].split(), *fixed]
     for name, text in _GROUPS.items():
         if name != "punctuation":
             words += text.split()

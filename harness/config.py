@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,9 @@ from harness.errors import ConfigError, near_misses
 T = TypeVar("T")
 
 
-def build(cls: type[T], data: Mapping[str, Any], *, where: str = "configuration", lines: Mapping[str, int] | None = None) -> T:
+def build(
+    cls: type[T], data: Mapping[str, Any], *, where: str = "configuration", lines: Mapping[str, int] | None = None
+) -> T:
     """`data` as an instance of the dataclass `cls`.
 
     Args:
@@ -26,6 +29,7 @@ def build(cls: type[T], data: Mapping[str, Any], *, where: str = "configuration"
 
     Raises:
         ConfigError: an unknown key (allowed keys and near misses are listed) or a value of a wrong type.
+
     """
     _reject_unknown(cls, data, where, lines or {}, "")
     try:
@@ -33,7 +37,9 @@ def build(cls: type[T], data: Mapping[str, Any], *, where: str = "configuration"
     except msgspec.ValidationError as error:
         message = str(error)
         key = message.rsplit("`$.", 1)[-1].rstrip("`") if "`$." in message else ""
-        raise ConfigError(f"{_place(where, lines or {}, key)}: {message.split(' - at')[0]}" + (f" for {key!r}." if key else ".")) from None
+        raise ConfigError(
+            f"{_place(where, lines or {}, key)}: {message.split(' - at')[0]}" + (f" for {key!r}." if key else ".")
+        ) from None
 
 
 def _reject_unknown(cls: type, data: Any, where: str, lines: Mapping[str, int], prefix: str) -> None:
@@ -46,7 +52,9 @@ def _reject_unknown(cls: type, data: Any, where: str, lines: Mapping[str, int], 
         if key not in allowed:
             close = near_misses(str(key), allowed)
             hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise ConfigError(f"{_place(where, lines, name)}: unknown key {name!r}.{hint} Allowed: {', '.join(allowed)}.")
+            raise ConfigError(
+                f"{_place(where, lines, name)}: unknown key {name!r}.{hint} Allowed: {', '.join(allowed)}."
+            )
         nested = _dataclass_of(hints[key])
         if nested is not None and value is not None:
             _reject_unknown(nested, value, where, lines, f"{name}.")
@@ -71,12 +79,13 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
 
     Raises:
         ConfigError: no such file, not valid YAML, or not a mapping.
+
     """
     import yaml
 
     try:
         text = path.read_text(encoding="utf-8")
-        data = yaml.safe_load(text)
+        data = load_yaml(text)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from None
@@ -98,11 +107,24 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
     return data, lines
 
 
+def load_yaml(text: str) -> Any:
+    """Plain values in YAML text, with `1e-3` read as the number that everyone means (YAML 1.1 reads a string)."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    number = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+")
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+.0123456789"))
+    return yaml.load(text, Loader=Loader)
+
+
 def apply_settings(data: dict[str, Any], settings: Sequence[str]) -> dict[str, Any]:
     """`data` with every `a.b=value` of `settings` put in; values are read as YAML (`3`, `true`, `[1, 2]`, text).
 
     Raises:
         ConfigError: a setting without `=`, or a path through something that holds no keys.
+
     """
     import yaml
 
@@ -112,7 +134,7 @@ def apply_settings(data: dict[str, Any], settings: Sequence[str]) -> dict[str, A
         if not separator or not path:
             raise ConfigError(f"--set {setting!r}: expected KEY=VALUE, e.g. --set seeds=[0,1].")
         try:
-            value = yaml.safe_load(text)
+            value = load_yaml(text)
         except yaml.YAMLError:
             raise ConfigError(f"--set {setting!r}: {text!r} is not a YAML value.") from None
         *parents, last = path.split(".")

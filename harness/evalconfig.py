@@ -65,7 +65,8 @@ class EvalConfig:
     def identity(self, model: str, policy_fingerprint: str) -> dict[str, Any]:
         """Settings that give a stored record its meaning.
 
-        Benchmarks and limit may grow, batch size changes nothing, and both protocols read the same records."""
+        Benchmarks and limit may grow, batch size changes nothing, and both protocols read the same records.
+        """
         return {
             "model": model,
             "policy": policy_fingerprint,
@@ -96,5 +97,3 @@ def fold_benchmark_options(data: dict[str, Any], benchmarks: list[str]) -> dict[
             raise ConfigError(f"{name}: expected options of the benchmark, e.g. {name}.option=value, got {values!r}.")
         options[name] = {**options.get(name, {}), **values}
     return {**rest, "options": options}
-
-

@@ -75,6 +75,7 @@ class Manifest:
 
     Raises:
         StoreError: the directory belongs to another identity (the differing settings are named).
+
     """
 
     def __init__(self, run: RunDirectory, identity: dict[str, Any], config: dict[str, Any]) -> None:
@@ -102,9 +103,13 @@ class Manifest:
 
 def _refuse_other_identity(path: Path, old: dict[str, Any], identity: dict[str, Any]) -> None:
     if old.get("schema") != SCHEMA_VERSION:
-        raise StoreError(f"{path}: written in layout {old.get('schema')}, this version writes {SCHEMA_VERSION}. Use another -o DIR.")
+        raise StoreError(
+            f"{path}: written in layout {old.get('schema')}, this version writes {SCHEMA_VERSION}. Use another -o DIR."
+        )
     before = old.get("identity", {})
     names = sorted(k for k in {*before, *identity} if before.get(k) != identity.get(k))
     if names:
         lines = [f"  {n}: there {before.get(n)!r}, now {identity.get(n)!r}" for n in names]
-        raise StoreError(f"{path} holds a run with other settings:\n" + "\n".join(lines) + "\nChoose another directory with -o DIR.")
+        raise StoreError(
+            f"{path} holds a run with other settings:\n" + "\n".join(lines) + "\nChoose another directory with -o DIR."
+        )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import config as configs
-from harness.errors import ConfigError, HarnessError
+from harness.errors import ConfigError, HarnessError, unknown_name
 from harness.evalconfig import EvalConfig, config_hash
 from harness.judges.base import Judge
 from harness.judging import JudgementBook
@@ -91,6 +91,19 @@ def judge_spec_of(benchmark: Any, config: EvalConfig) -> str:
     return str(spec)
 
 
+def check_names(config: EvalConfig) -> None:
+    """Looks every name and option up, so that a typing mistake is told before a model is loaded.
+
+    Raises:
+        ConfigError: an unknown benchmark, option or judge.
+    """
+    for name in config.benchmarks or default_benchmarks(config):
+        JUDGES.get(judge_spec_of(make_benchmark(name, config), config).partition(":")[0])
+    unused = sorted(set(config.options) - set(BENCHMARKS.names()))
+    if unused:
+        raise unknown_name("benchmark in options", unused[0], BENCHMARKS.names())
+
+
 def plan_stages(config: EvalConfig, policy: Policy) -> list[Stage]:
     """Every benchmark's samples; nothing is generated yet.
 
@@ -102,7 +115,6 @@ def plan_stages(config: EvalConfig, policy: Policy) -> list[Stage]:
     for name in dict.fromkeys(config.benchmarks or default_benchmarks(config)):
         benchmark = make_benchmark(name, config)
         spec = judge_spec_of(benchmark, config)
-        JUDGES.get(spec.partition(":")[0])
         if benchmark.mode == "edit" and "edit" not in policy.capabilities:
             raise ConfigError(
                 f"{name} asks for image editing, which model {policy.name!r} cannot do. Choose benchmarks with -b."
@@ -146,6 +158,7 @@ def evaluate(config: EvalConfig, spec: str, progress: Progress, *, several: bool
         KeyboardInterrupt: likewise.
 
     """
+    check_names(config)
     policy = load_policy(spec, device=_device(config.device))
     with _threads(config):
         try:

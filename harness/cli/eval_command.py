@@ -166,10 +166,11 @@ def _evaluate(config: Any, as_json: bool, full: bool) -> int:
 
 
 def _dry_run(config: Any, as_json: bool) -> int:
-    from harness.evaluate import run_directory
+    from harness.evaluate import check_names, run_directory
     from harness.models.load import load_policy
     from harness.plancost import planned_cost
 
+    check_names(config)
     plans: dict[str, dict[str, Any]] = {}
     for spec in config.models:
         policy = load_policy(spec, device="cpu")

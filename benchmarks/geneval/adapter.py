@@ -98,9 +98,7 @@ class GenEval(Benchmark):
             name = official_id(self.options.prompt_set)
         else:
             name = f"geneval-micro@{content_id([{'id': p.id, 'text': p.text, **p.meta} for p in self.prompts()])}"
-        standard, own = Thresholds(), self.options.thresholds
-        changed = [f for f in Thresholds.__dataclass_fields__ if getattr(own, f) != getattr(standard, f)]
-        return name + "".join(f"+{f}={getattr(own, f)}" for f in changed)
+        return name + self.options.thresholds.changes
 
     @property
     def samples_per_prompt(self) -> int:

@@ -33,6 +33,13 @@ class Thresholds:
     position_threshold: float = 0.1
     """Share of both objects' sizes by which an offset is reduced before its direction is read."""
 
+    @property
+    def changes(self) -> str:
+        """What differs from the benchmark, e.g. `+threshold=0.4`; empty for the defaults."""
+        standard = Thresholds()
+        fields = [f for f in self.__dataclass_fields__ if getattr(self, f) != getattr(standard, f)]
+        return "".join(f"+{f}={getattr(self, f)}" for f in fields)
+
     def for_tag(self, tag: str) -> float:
         """The score threshold of a task."""
         return self.counting_threshold if tag == "counting" else self.threshold

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,9 @@ def _import_file(file: File, settings: Settings, references: References) -> Impo
             prompt_of=settings.prompt_of,
         )
         names = sorted({r.judge for r in entries if r.judge})
-        return assemble(entries, settings, references, judge=" + ".join(names) or "unknown detector (not recorded)")
+        judge = " + ".join(names) or "unknown detector (not recorded)"
+        imported = assemble(entries, settings, references, judge=judge)
+        return replace(imported, data=imported.data + settings.thresholds.changes)
     if kind == "results" or _PLAIN_STEMS.fullmatch(file.stem):
         entries = records.read_results(file.data, where=file.where, protocol=settings.protocol)
         return assemble(entries, settings, references, judge="official evaluator (detector not recorded)")

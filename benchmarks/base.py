@@ -46,7 +46,9 @@ class Benchmark(ABC):
     value_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     """Range of the headline's unit, for intervals."""
     headline: ClassVar[tuple[str, ...]] = ("overall",)
-    """Summary keys shown in the short table."""
+    """Summary keys shown first, in bold."""
+    details: ClassVar[tuple[str, ...]] = ("type/", "L2/", "subcategory/", "question/")
+    """Beginnings of keys that only the full table shows."""
     default_judge: ClassVar[Mapping[str, str]] = {"micro": "micro"}
     """Judge by profile, where the user names none."""
 

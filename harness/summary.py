@@ -40,6 +40,7 @@ def benchmark_block(
         benchmark: makes the table from `prompts` and `scores`.
         judge: fingerprint or, for imported results, what the source says.
         data: None takes the benchmark's own `data_id`.
+
     """
     missing = [s for s in scores if s.value is None]
     block: dict[str, Any] = {
@@ -47,6 +48,7 @@ def benchmark_block(
         "data": data or benchmark.data_id,
         "title": benchmark.title,
         "headline": list(benchmark.headline),
+        "details": list(benchmark.details),
         "n_prompts": len(prompts),
         "n_samples": len({s.key for s in scores}),
         "n_answers": len(scores),

@@ -106,15 +106,11 @@ def _benchmark_table(name: str, block: dict[str, Any], summary: dict[str, Any], 
         table.add_column(column, justify=justify)  # type: ignore[arg-type]
     values = block["values"]
     headline = [k for k in block.get("headline", []) if k in values]
-    rows = headline + [k for k in values if k not in headline and (full or is_short_row(k))]
+    details = tuple(block.get("details", ()))
+    rows = headline + [k for k in values if k not in headline and (full or not k.startswith(details))]
     for key in rows:
         table.add_row(key, *cells(values[key]), style="bold" if key in headline else None)
     return table
-
-
-def is_short_row(key: str) -> bool:
-    """Whether a row belongs in the short table: at most two levels of name, single types and questions left out."""
-    return key.count("/") <= 1 and not key.startswith(("type/", "L2/", "question/"))
 
 
 def cells(cell: dict[str, Any]) -> tuple[str, str, str, str]:

@@ -151,10 +151,11 @@ class GenEval(Benchmark):
             return [
                 Score(key=generation.key, metric=aggregate.METRIC, value=None, reason=_why_missing(generation, answers))
             ]
+        decisive = _classes(prompt)
         try:
             verdict = judge(
                 prompt.meta,
-                _part(answer, "detections"),
+                {name: rows for name, rows in _part(answer, "detections").items() if name in decisive},
                 _part(answer, "colours"),
                 thresholds=self.options.thresholds,
                 protocol=self.protocol,
@@ -214,6 +215,12 @@ class GenEval(Benchmark):
         if found is None:
             raise DataError(f"{id!r} is not among the {len(self.prompts())} prompts of {self.data_id}.")
         return found
+
+
+def _classes(prompt: Prompt) -> set[str]:
+    """The classes that decide; a detector records eighty."""
+    metadata = parse_metadata(prompt.meta, where=prompt.id)
+    return {c.class_ for c in (*metadata.include, *metadata.exclude)}
 
 
 def _part(answer: Judgement, name: str) -> Mapping[str, Any]:

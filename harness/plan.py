@@ -59,6 +59,7 @@ def checked_prompts(benchmark: Any, limit: int | None) -> list[Prompt]:
 
     Raises:
         DataError: no prompts, two with one id, or an id that would leave the run directory.
+
     """
     prompts: list[Prompt] = benchmark.prompts()
     if not prompts:
@@ -66,9 +67,15 @@ def checked_prompts(benchmark: Any, limit: int | None) -> list[Prompt]:
     seen: set[str] = set()
     for prompt in prompts:
         if prompt.id in seen:
-            raise DataError(f"{benchmark.name}: two prompts have the id {prompt.id!r}. Ids name records and must differ.")
+            raise DataError(
+                f"{benchmark.name}: two prompts have the id {prompt.id!r}. Ids name records and must differ."
+            )
         parts = prompt.id.split("/")
-        if parts[0] != benchmark.name or len(parts) < 2 or any(p in ("", ".", "..") or "\\" in p or "\0" in p for p in parts):
+        if (
+            parts[0] != benchmark.name
+            or len(parts) < 2
+            or any(p in ("", ".", "..") or "\\" in p or "\0" in p for p in parts)
+        ):
             raise DataError(f"{benchmark.name}: prompt id {prompt.id!r} is not of the form '{benchmark.name}/NAME'.")
         seen.add(prompt.id)
     if limit is None or limit >= len(prompts):

@@ -32,6 +32,7 @@ class Registry(Generic[T]):
         what: singular noun for messages, e.g. `"benchmark"`.
         package: package whose modules are lazy entries; None for a registry that is filled by hand.
         hidden: modules of the package that are not entries (`base` and helpers).
+
     """
 
     def __init__(self, what: str, package: str | None = None, *, hidden: tuple[str, ...] = ("base",)) -> None:
@@ -46,6 +47,7 @@ class Registry(Generic[T]):
 
         Raises:
             ConfigError: another object already has the name.
+
         """
 
         def add(entry: T) -> T:
@@ -69,6 +71,7 @@ class Registry(Generic[T]):
 
         Raises:
             ConfigError: no such name; near misses are offered.
+
         """
         if name not in self._entries:
             modules = self._modules()
@@ -86,11 +89,13 @@ class Registry(Generic[T]):
         path = importlib.import_module(self._package).__path__
         found = (m.name for m in pkgutil.iter_modules(path))
         return {
-            m.replace("_", "-"): f"{self._package}.{m}" for m in found if m not in self._hidden and not m.startswith("_")
+            m.replace("_", "-"): f"{self._package}.{m}"
+            for m in found
+            if m not in self._hidden and not m.startswith("_")
         }
 
 
-BENCHMARKS: Registry[Any] = Registry("benchmark", "benchmarks", hidden=("base", "micro", "locks"))
+BENCHMARKS: Registry[Any] = Registry("benchmark", "benchmarks", hidden=("base", "locks", "micro", "sources"))
 """Subclasses of `benchmarks.base.Benchmark`."""
 
 MODELS: Registry[Any] = Registry("model", "harness.models", hidden=("base", "load"))

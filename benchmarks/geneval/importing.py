@@ -14,7 +14,7 @@ from benchmarks.geneval import human, records
 from benchmarks.geneval.assembling import SHOWN, References, Settings, assemble, listed
 from benchmarks.geneval.data import PROMPT_SETS, has_official, official_id, official_metadata, prompt_id
 from benchmarks.geneval.metadata import demands_key
-from benchmarks.geneval.sources import ARCHIVES, File, read_files, strip_suffix
+from benchmarks.sources import ARCHIVES, File, read_files, strip_suffix
 from harness.errors import DataError
 from harness.types import Prompt
 
@@ -33,7 +33,7 @@ def import_results(source: Path, settings: Settings) -> dict[str, Imported]:
     references = {s: official_metadata(settings.data_dir, s) for s in PROMPT_SETS if has_official(settings.data_dir, s)}
     found: dict[str, Imported] = {}
     ignored = []
-    for file in read_files(source):
+    for file in read_files(source, (".jsonl", ".csv")):
         imported = _import_file(file, settings, references)
         if imported is None:
             ignored.append(str(file.path))

@@ -6,8 +6,8 @@ import zipfile
 
 import pytest
 
+from benchmarks import sources as source_files
 from benchmarks.geneval import GenEval, GenEvalOptions, judge
-from benchmarks.geneval import sources as source_files
 from harness.errors import DataError
 from tests.benchmarks.geneval.test_judging import make_case
 

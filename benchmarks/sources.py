@@ -18,7 +18,6 @@ from pathlib import Path, PurePosixPath
 
 from harness.errors import DataError
 
-SUFFIXES = (".jsonl", ".csv", ".jsonl.gz", ".csv.gz")
 ARCHIVES = (".tar.gz", ".tgz", ".tar", ".tar.bz2", ".tar.xz", ".zip")
 MAX_FILE_BYTES = 256 * 2**20
 MAX_TOTAL_BYTES = 2**30
@@ -37,31 +36,34 @@ class File:
 
     @property
     def stem(self) -> str:
-        """File name without the known suffixes."""
-        return strip_suffix(self.path.name, SUFFIXES)
+        """File name without `.gz` and without the last suffix before it."""
+        name = strip_suffix(self.path.name, (".gz",))
+        return name.rpartition(".")[0] or name
 
 
-def read_files(source: Path) -> list[File]:
+def read_files(source: Path, suffixes: tuple[str, ...]) -> list[File]:
     """The files of `source` that may hold results (by suffix), sorted by path.
 
     Args:
-        source: a `.jsonl` or `.csv` file (possibly gzipped), a folder, or a tar or zip archive.
+        source: one such file, a folder, or a tar or zip archive.
+        suffixes: lower-case endings, e.g. `(".jsonl",)`; each is taken with `.gz` behind it too, and unpacked.
 
     Raises:
         DataError: nothing there, an unknown kind of file, a damaged archive, a member path that leaves the archive, or
             more bytes or members than the limits.
     """
+    suffixes = (*suffixes, *(f"{s}.gz" for s in suffixes))
     if source.is_dir():
-        files = list(_from_folder(source))
+        files = list(_from_folder(source, suffixes))
     elif not source.is_file():
         raise DataError(f"{source}: no such file or folder.")
     elif source.name.lower().endswith(ARCHIVES):
-        files = list(_from_archive(source))
-    elif source.name.lower().endswith(SUFFIXES):
+        files = list(_from_archive(source, suffixes))
+    elif source.name.lower().endswith(suffixes):
         path = PurePosixPath(source.absolute().parent.name or ".", source.name)
         files = [File(path, str(source), _unpack(source.name, _read(source), str(source)))]
     else:
-        raise DataError(f"{source}: not a kind of result file; expected {', '.join(SUFFIXES + ARCHIVES)} or a folder.")
+        raise DataError(f"{source}: not a kind of result file; expected {', '.join(suffixes + ARCHIVES)} or a folder.")
     total = sum(len(f.data) for f in files)
     if total > MAX_TOTAL_BYTES:
         raise DataError(f"{source}: result files hold {total:,} bytes, the limit is {MAX_TOTAL_BYTES:,}.")
@@ -76,19 +78,19 @@ def strip_suffix(name: str, suffixes: tuple[str, ...]) -> str:
     return name
 
 
-def _from_folder(root: Path) -> Iterator[File]:
+def _from_folder(root: Path, suffixes: tuple[str, ...]) -> Iterator[File]:
     for folder, _, names in os.walk(root):
         for name in names:
             path = Path(folder, name)
-            if _is_result(name) and path.is_file():
+            if _is_result(name, suffixes) and path.is_file():
                 yield File(
                     PurePosixPath(path.relative_to(root).as_posix()), str(path), _unpack(name, _read(path), str(path))
                 )
 
 
-def _from_archive(source: Path) -> Iterator[File]:
+def _from_archive(source: Path, suffixes: tuple[str, ...]) -> Iterator[File]:
     try:
-        members = _from_zip(source) if source.name.lower().endswith(".zip") else _from_tar(source)
+        members = _from_zip(source, suffixes) if source.name.lower().endswith(".zip") else _from_tar(source, suffixes)
         total = 0
         for name, data in members:
             where = f"{source}: {name}"
@@ -112,21 +114,23 @@ def _from_archive(source: Path) -> Iterator[File]:
         raise DataError(f"{source}: damaged or unreadable archive ({error}).") from None
 
 
-def _from_tar(source: Path) -> Iterator[tuple[str, bytes]]:
+def _from_tar(source: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
     with tarfile.open(source) as archive:
         for number, member in enumerate(archive):
-            _check_member(source, number, member.name, member.size)
-            if member.isfile() and _is_result(member.name):
+            wanted = _is_result(member.name, suffixes)
+            _check_member(source, number, member.name, member.size if wanted else 0)
+            if member.isfile() and wanted:
                 stream = archive.extractfile(member)
                 if stream is not None:
                     yield member.name, _limited(stream, f"{source}: {member.name}")
 
 
-def _from_zip(source: Path) -> Iterator[tuple[str, bytes]]:
+def _from_zip(source: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
     with zipfile.ZipFile(source) as archive:
         for number, info in enumerate(archive.infolist()):
-            _check_member(source, number, info.filename, info.file_size)
-            if not info.is_dir() and _is_result(info.filename):
+            wanted = _is_result(info.filename, suffixes)
+            _check_member(source, number, info.filename, info.file_size if wanted else 0)
+            if not info.is_dir() and wanted:
                 with archive.open(info) as stream:
                     yield info.filename, _limited(stream, f"{source}: {info.filename}")
 
@@ -134,13 +138,13 @@ def _from_zip(source: Path) -> Iterator[tuple[str, bytes]]:
 def _check_member(source: Path, number: int, name: str, size: int) -> None:
     if number >= MAX_MEMBERS:
         raise DataError(f"{source}: more than {MAX_MEMBERS:,} members.")
-    if _is_result(name) and size > MAX_FILE_BYTES:
+    if size > MAX_FILE_BYTES:
         raise DataError(f"{source}: {name}: {size:,} bytes, the limit is {MAX_FILE_BYTES:,}.")
 
 
-def _is_result(name: str) -> bool:
+def _is_result(name: str, suffixes: tuple[str, ...]) -> bool:
     """By suffix; hidden files (such as the `._*` shadows in archives made on a Mac) do not count."""
-    return name.lower().endswith(SUFFIXES) and not PurePosixPath(name).name.startswith(".")
+    return name.lower().endswith(suffixes) and not PurePosixPath(name).name.startswith(".")
 
 
 def _read(path: Path) -> bytes:

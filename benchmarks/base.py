@@ -74,7 +74,6 @@ class Benchmark(ABC):
 
         Raises:
             DataError: official data is missing or of an unknown version.
-
         """
 
     def source_image(self, prompt: Prompt, name: str) -> ImageRef:
@@ -102,6 +101,5 @@ class Benchmark(ABC):
 
         Raises:
             DataError: the source has no known format, or a record is damaged (file, line, field).
-
         """
         raise DataError(f"{self.name} knows no published result format.")

@@ -29,7 +29,6 @@ def build(
 
     Raises:
         ConfigError: an unknown key (allowed keys and near misses are listed) or a value of a wrong type.
-
     """
     _reject_unknown(cls, data, where, lines or {}, "")
     try:
@@ -79,7 +78,6 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
 
     Raises:
         ConfigError: no such file, not valid YAML, or not a mapping.
-
     """
     import yaml
 
@@ -124,7 +122,6 @@ def apply_settings(data: dict[str, Any], settings: Sequence[str]) -> dict[str, A
 
     Raises:
         ConfigError: a setting without `=`, or a path through something that holds no keys.
-
     """
     import yaml
 

@@ -60,7 +60,6 @@ def make_benchmark(name: str, config: EvalConfig) -> Any:
 
     Raises:
         ConfigError: unknown name, option or option value.
-
     """
     cls = BENCHMARKS.get(name)
     options = configs.build(cls.options_type, config.options.get(name, {}), where=f"options of {name}")
@@ -80,7 +79,6 @@ def judge_spec_of(benchmark: Any, config: EvalConfig) -> str:
 
     Raises:
         ConfigError: the benchmark has none for this profile.
-
     """
     spec = config.judge or benchmark.default_judge.get(config.profile)
     if spec is None:
@@ -109,7 +107,6 @@ def plan_stages(config: EvalConfig, policy: Policy) -> list[Stage]:
 
     Raises:
         ConfigError, DataError: a benchmark cannot be run as configured.
-
     """
     stages = []
     for name in dict.fromkeys(config.benchmarks or default_benchmarks(config)):
@@ -156,7 +153,6 @@ def evaluate(config: EvalConfig, spec: str, progress: Progress, *, several: bool
     Raises:
         HarnessError: with everything finished so far stored.
         KeyboardInterrupt: likewise.
-
     """
     check_names(config)
     policy = load_policy(spec, device=_device(config.device))

@@ -29,7 +29,6 @@ def load(path: Path) -> Image.Image:
 
     Raises:
         DataError: missing, not an image, truncated, or more than `MAX_PIXELS`.
-
     """
     try:
         with Image.open(path) as image:

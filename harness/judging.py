@@ -42,7 +42,6 @@ class JudgementBook:
 
     Args:
         known: what the run directory holds, see `RunDirectory.load_judgements`.
-
     """
 
     def __init__(self, known: dict[tuple[str, SampleKey], Judgement]) -> None:
@@ -80,7 +79,6 @@ def records_of(judge: Judge, call: str, request: JudgeRequest, key: SampleKey, r
 
     Raises:
         JudgeError: the judge gave another number of answers than questions.
-
     """
     if len(reply.answers) != len(request.questions):
         raise JudgeError(

@@ -75,7 +75,6 @@ class Manifest:
 
     Raises:
         StoreError: the directory belongs to another identity (the differing settings are named).
-
     """
 
     def __init__(self, run: RunDirectory, identity: dict[str, Any], config: dict[str, Any]) -> None:

@@ -59,7 +59,6 @@ def checked_prompts(benchmark: Any, limit: int | None) -> list[Prompt]:
 
     Raises:
         DataError: no prompts, two with one id, or an id that would leave the run directory.
-
     """
     prompts: list[Prompt] = benchmark.prompts()
     if not prompts:

@@ -32,7 +32,6 @@ class Registry(Generic[T]):
         what: singular noun for messages, e.g. `"benchmark"`.
         package: package whose modules are lazy entries; None for a registry that is filled by hand.
         hidden: modules of the package that are not entries (`base` and helpers).
-
     """
 
     def __init__(self, what: str, package: str | None = None, *, hidden: tuple[str, ...] = ("base",)) -> None:
@@ -47,7 +46,6 @@ class Registry(Generic[T]):
 
         Raises:
             ConfigError: another object already has the name.
-
         """
 
         def add(entry: T) -> T:
@@ -71,7 +69,6 @@ class Registry(Generic[T]):
 
         Raises:
             ConfigError: no such name; near misses are offered.
-
         """
         if name not in self._entries:
             modules = self._modules()

@@ -148,7 +148,6 @@ class BenchmarkPass:
         known_generations: `run.load_generations()`.
         book: judgements already there.
         batch_size: None takes the policy's own.
-
     """
 
     def __init__(
@@ -178,7 +177,6 @@ class BenchmarkPass:
         Raises:
             HarnessError: the policy, the judge or the disk failed; what was finished is stored.
             KeyboardInterrupt: after the call in flight was written.
-
         """
         todo = [j for j in self.jobs if not self._is_made(j)]
         self._progress.start(self._stages[0], len(self.jobs), len(self.jobs) - len(todo))

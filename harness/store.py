@@ -45,7 +45,6 @@ class RecordLog(Generic[R]):
         path: the file; created on the first append.
         kind: dataclass of the records.
         writable: cut a torn last line off now; readers only skip it.
-
     """
 
     def __init__(self, path: Path, kind: type[R], *, writable: bool) -> None:
@@ -77,7 +76,6 @@ class RecordLog(Generic[R]):
 
         Raises:
             StoreError: a complete line that is not a record (file and line are named).
-
         """
         decoder = msgspec.json.Decoder(self._kind)
         try:
@@ -98,7 +96,6 @@ class RecordLog(Generic[R]):
 
         Raises:
             StoreError: the disk is full or the file not writable; the file is left as it was before.
-
         """
         data = b"".join(self._encoder.encode(r) + b"\n" for r in records)
         with self._lock:
@@ -135,7 +132,6 @@ class RunDirectory:
 
     Raises:
         StoreError: not writable, or another process holds the lock (who is named).
-
     """
 
     def __init__(self, path: Path, *, writable: bool = False) -> None:
@@ -187,7 +183,6 @@ class RunDirectory:
 
         Raises:
             StoreError: the record names a path outside the run directory.
-
         """
         path = self.path / generation.image
         if not images.is_inside(self.path, path):
@@ -234,7 +229,6 @@ class RunDirectory:
 
         Raises:
             StoreError: the file is not JSON.
-
         """
         try:
             return json.loads((self.path / name).read_bytes())

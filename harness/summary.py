@@ -40,7 +40,6 @@ def benchmark_block(
         benchmark: makes the table from `prompts` and `scores`.
         judge: fingerprint or, for imported results, what the source says.
         data: None takes the benchmark's own `data_id`.
-
     """
     missing = [s for s in scores if s.value is None]
     block: dict[str, Any] = {

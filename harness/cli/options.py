@@ -43,7 +43,6 @@ def load_plugins(modules: tuple[str, ...]) -> None:
 
     Raises:
         ConfigError: a module cannot be imported.
-
     """
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
@@ -64,7 +63,6 @@ def parse_seeds(text: str | None) -> list[int] | None:
 
     Raises:
         ConfigError: anything else.
-
     """
     if text is None:
         return None

@@ -63,7 +63,6 @@ def _find(config: str) -> Path:
 
     Raises:
         ConfigError: neither.
-
     """
     from harness.cli.list_command import shipped_configs
     from harness.errors import unknown_name

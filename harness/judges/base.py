@@ -86,7 +86,6 @@ class Judge(ABC):
 
         Raises:
             JudgeError: the judge cannot be used at all (unreachable, wrong credentials).
-
         """
 
     def close(self) -> None:

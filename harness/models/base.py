@@ -95,7 +95,6 @@ class Policy(ABC):
 
         Raises:
             PolicyError: the whole batch cannot be done (e.g. a mode that the policy lacks).
-
         """
 
     def close(self) -> None:
@@ -150,7 +149,6 @@ class TrainablePolicy(Policy):
 
         Args:
             segment: B strings (`kind="text"`), B images (`kind="image"`), or (B, L) token ids (`kind="ids"`).
-
         """
 
     @abstractmethod

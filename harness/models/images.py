@@ -25,7 +25,6 @@ class ImageFolder(Policy):
     Args:
         root: the folder. Besides the official layouts it may be a run directory of this project (its `images` are
             taken), or hold `PROMPT-ID/INDEX.png`.
-
     """
 
     name = "images"

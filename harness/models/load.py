@@ -23,7 +23,6 @@ def load_policy(spec: str, *, device: str = "cpu") -> Policy:
     Raises:
         ConfigError: unknown name.
         PolicyError: a folder that is no checkpoint, or weights that do not fit.
-
     """
     name, separator, argument = spec.partition(":")
     if not separator and _looks_like_path(spec):
@@ -54,7 +53,6 @@ def resolve_checkpoint(folder: Path) -> Path:
 
     Raises:
         PolicyError: neither.
-
     """
     if not folder.exists():
         raise PolicyError(
@@ -82,7 +80,6 @@ def read_checkpoint_manifest(folder: Path) -> dict[str, Any]:
     Raises:
         PolicyError: not JSON, or without the key `policy`.
         ConfigError: it names a policy that is not registered here.
-
     """
     data = _manifest(folder)
     name = data.get("policy")

@@ -21,7 +21,6 @@ def run_manifest(run: Path) -> dict[str, Any]:
 
     Raises:
         PolicyError: no run directory, or a damaged manifest.
-
     """
     path = run / "manifest.json"
     try:
@@ -36,7 +35,6 @@ class StoredRun(Policy):
 
     Args:
         path: the run directory.
-
     """
 
     name = "stored"

@@ -2,8 +2,8 @@
 
 Two to six objects with colours, sizes, textures, relations and a background in several sentences; some prompts repeat
 an object, some compare sizes. Questions come from the dependency graph of the spec: `tuple` names category and content
-(`attribute - color (circle, red)`), `dependency` the questions that must be true first ("0" for none), and parents stand
-before children, as in nearly all of the official table. The last question asks that nothing else is there.
+(`attribute - color (circle, red)`), `dependency` the questions that must be true first ("0" for none), and parents
+stand before their children. The last question asks that nothing else is there.
 """
 
 from __future__ import annotations

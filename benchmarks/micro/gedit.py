@@ -5,13 +5,13 @@ Six of the eleven groups: `background_change`, `color_alter`, `motion_change` (a
 place); `right_targets` lists them all, and questions are only asked that all of them answer with yes:
 
 - `facts`: the change itself; at least one is false of the source.
-- `kept`: what the instruction does not mention, true of the source as well, so that an unchanged picture passes. Colour,
-  shape, number and size of the other objects, their named places and relations, the background, the number of objects
-  where it stays, and what a changed object keeps.
+- `kept`: what the instruction does not mention, true of the source as well, so that an unchanged picture passes: the
+  other objects' colour, shape, number, size, places and relations, the background, the number of objects where it
+  stays, and what a changed object keeps.
 - `quality`: the world's questions about a clean picture.
 
-What a changed object keeps is asked under a name that fits it before and after ("the circle"); without such a name it is
-asked under the new one ("the blue circle"), among the facts.
+What a changed object keeps is asked under a name that fits it before and after ("the circle"); without such a name it
+is asked under the new one ("the blue circle"), among the facts.
 """
 
 from __future__ import annotations
@@ -179,7 +179,7 @@ def _kept_by_changed(edit: Edit, others: Sequence[SceneObject]) -> Iterator[Fact
 
 def _questions(edit: Edit) -> tuple[list[str], list[str]]:
     """(facts, kept) as texts; every fact holds in all right targets, kept ones in the source too."""
-    before, after = _changed(edit)
+    before, _ = _changed(edit)
     others = [o for o in edit.source.objects if o is not before]
     still = [*_kept_by_others(edit, others), *_kept_by_changed(edit, others)]
     facts = [*_change_facts(edit), *(f for f in still if not holds(edit.source, f))]

@@ -62,6 +62,8 @@ def difference_mde(
     """Smallest detectable effect of a difference that was computed, from its own standard error.
 
     The integrated t has no degrees of freedom of its own: it takes those of the larger of seed and prompt variance.
+    With three seeds per arm the effect found with 80 % power is about 1.1 times larger (simulated power 71-76 % at the
+    value returned, 78-83 % at 1.1 times it).
     None where the difference has no standard error.
     """
     if difference.se is None:

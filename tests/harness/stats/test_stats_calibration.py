@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 from stats_golden import close
 
 from harness.stats import calibration_error
@@ -57,6 +58,21 @@ def test_repeating_every_item_does_not_narrow_a_clustered_interval():
     assert naive.high - naive.low < 0.8 * (single.high - single.low)
     widths = [b.high - b.low for b in tripled.bins]
     assert all(w > 0.9 * (s.high - s.low) for w, s in zip(widths, single.bins, strict=True))
+
+
+def test_interval_covers_with_several_questions_per_prompt():
+    grid = (np.arange(100_000) + 0.5) / 100_000
+    truth = np.sqrt(np.mean([((g**3 - g).mean()) ** 2 for g in np.array_split(grid, 10)]))
+    rng, labels, hits, naive_hits = np.random.default_rng(6), np.repeat(np.arange(50), 20), 0, 0
+    for _ in range(300):
+        conf = rng.random(1000)
+        latent = np.sqrt(0.5) * (rng.normal(size=50)[labels] + rng.normal(size=1000))
+        y = ndtr(latent) < conf**3
+        r, naive = calibration_error(conf, y, clusters=labels), calibration_error(conf, y)
+        hits += r.low <= truth <= r.high
+        naive_hits += naive.low <= truth <= naive.high
+    assert 0.89 < hits / 300 < 0.98
+    assert naive_hits / 300 < 0.8
 
 
 def test_clusters_of_one_item_change_nothing():

@@ -97,9 +97,7 @@ def _full_rows(
 def _global_numbers(
     found: dict[str, list[int]], n_rows: Mapping[str, int], matches: Matches | None
 ) -> Numbering | None:
-    offsets = _tiled(found, n_rows)
-    if offsets is None or (matches is not None and not _agrees(offsets, found, matches)):
-        offsets = _windows(found, n_rows, matches)
+    offsets = _tiled(found, n_rows) or _windows(found, n_rows, matches)
     if offsets is None:
         return None
     rows: dict[tuple[str, int], int | None] = {(t, i): i - offsets[t] for t, numbers in found.items() for i in numbers}
@@ -117,10 +115,6 @@ def _tiled(found: dict[str, list[int]], n_rows: Mapping[str, int]) -> dict[str, 
             return None
         start += n_rows[type_]
     return offsets
-
-
-def _agrees(offsets: dict[str, int], found: dict[str, list[int]], matches: Matches) -> bool:
-    return all(matches(t, i, i - offsets[t]) for t, numbers in found.items() for i in numbers)
 
 
 def _windows(found: dict[str, list[int]], n_rows: Mapping[str, int], matches: Matches | None) -> dict[str, int] | None:

@@ -88,7 +88,7 @@ class TIIFOptions:
     """Model folder in an official image folder that holds several."""
     ocr_file: str = ""
     """JSONL with recognised text of the `text` images (see `benchmarks.tiif.ocr`); adds GNED and word recall."""
-    n_per_type: int = 6
+    n_per_type: int = 8
     """Micro edition: cases of each type."""
     prompt_seed: int = 0
     """Micro edition: seed of the prompts."""

@@ -147,6 +147,16 @@ def test_the_micro_edition_asks_for_its_prompts(monkeypatch):
     assert benchmark.data_id != synthetic.adapter(profile="micro", n_per_type=4, prompt_seed=7).data_id
 
 
+def test_the_micro_edition_fits_the_adapter():
+    benchmark = synthetic.adapter(profile="micro", n_per_type=2)
+    prompts = {p.id: p for p in benchmark.prompts()}
+    scores = [s for p in prompts.values() for s in synthetic.scores_of(p, [1.0] * len(p.meta["answers"]))]
+    short, long = benchmark.aggregate(prompts, scores)[:2]
+    for cell in (short, long):
+        assert (cell.value, cell.n, cell.n_missing, cell.extra["complete"]) == (1.0, len(prompts) // 2, 0, True)
+    assert len({p.meta["type"] for p in prompts.values()}) >= 20
+
+
 class TestOcr:
     LINES = '{"prompt_id": "tiif/text/0000/short", "lines": ["drink  Tea"]}\n\n'
 

@@ -143,8 +143,13 @@ def _check_member(source: Path, number: int, name: str, size: int) -> None:
 
 
 def _is_result(name: str, suffixes: tuple[str, ...]) -> bool:
-    """By suffix; hidden files (such as the `._*` shadows in archives made on a Mac) do not count."""
-    return name.lower().endswith(suffixes) and not PurePosixPath(name).name.startswith(".")
+    """By suffix; hidden files and folders (such as the `._*` shadows in archives made on a Mac) do not count."""
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    return name.lower().endswith(suffixes) and not any(p.startswith("__MACOSX") or _is_hidden(p) for p in parts)
+
+
+def _is_hidden(part: str) -> bool:
+    return part.startswith(".") and part not in (".", "..")
 
 
 def _read(path: Path) -> bytes:

@@ -28,6 +28,7 @@ def call_id(judge_fingerprint: str, request: JudgeRequest, repeat: int = 0) -> s
         [q.text for q in request.questions],
         [q.id for q in request.questions],
         request.fields,
+        request.temperature,
         repeat,
     )
 

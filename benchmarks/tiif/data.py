@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from benchmarks.sources import read_files
 from benchmarks.tiif.indices import comparison_order, testmini_to_full
 from benchmarks.tiif.lock import FileLock, Lock
-from benchmarks.tiif.sources import read_files
 from benchmarks.tiif.taxonomy import TYPES
 from harness.errors import DataError
 
@@ -105,7 +105,7 @@ def _reader(root: Path) -> Callable[[str, str], bytes | None]:
                     f"TIIF: {root} has neither the folder {folder!r} nor {archive.name!r}. "
                     "Run `run.py data prepare tiif`."
                 )
-            archives[folder] = {path.name: data for path, data in read_files(archive, ".jsonl")}
+            archives[folder] = {f.path.name: f.data for f in read_files(archive, (".jsonl",))}
         return archives[folder].get(file)
 
     return read

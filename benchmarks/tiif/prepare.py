@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from benchmarks.sources import read_files
 from benchmarks.tiif.data import load_set
 from benchmarks.tiif.lock import SETS, Lock, shipped_lock
 from benchmarks.tiif.officialprompt import CACHE_NAME, extract, write_cache
-from benchmarks.tiif.sources import read_files
 from harness.errors import DataError
 
 
@@ -53,7 +53,7 @@ def _verified_files(root: Path, lock: Lock) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for folder in lock.folders():
         place = root / folder if (root / folder).is_dir() else root / f"{folder}.tar.gz"
-        found |= {f"{folder}/{path.name}": data for path, data in read_files(place, ".jsonl")}
+        found |= {f"{folder}/{f.path.name}": f.data for f in read_files(place, (".jsonl",))}
     missing = [path for path in lock.files if path not in found]
     if missing:
         raise DataError(f"{root}: {len(missing)} of {len(lock.files)} files are missing, e.g. {missing[0]}.")

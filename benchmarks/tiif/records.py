@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from benchmarks.sources import read_files
 from benchmarks.tiif.replies import answers_in
-from benchmarks.tiif.sources import read_files
 from benchmarks.tiif.taxonomy import LENGTHS, check_type
 from harness.errors import DataError
 
@@ -61,12 +61,12 @@ def read_records(source: Path) -> tuple[dict[str, RecordedModel], int]:
     source = source.resolve()
     found: dict[tuple[str, str], list[Record]] = {}
     n_other = 0
-    for path, data in read_files(source, ".json"):
-        place = _place(path, source)
+    for file in read_files(source, (".json",)):
+        place = _place(file.path, source)
         if place is None:
             n_other += 1
             continue
-        found.setdefault(place, []).append(_parse(path, data))
+        found.setdefault(place, []).append(_parse(file.path, file.data))
     if not found:
         raise DataError(
             f"{source}: no recorded TIIF results. Expected <model>/<type>/<short|long>/<index>.json in a folder, "

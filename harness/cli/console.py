@@ -116,8 +116,18 @@ def _benchmark_table(name: str, block: dict[str, Any], summary: dict[str, Any], 
 def cells(cell: dict[str, Any]) -> tuple[str, str, str, str]:
     """Value, interval, n, missing as text."""
     value = "—" if cell["value"] is None else f"{cell['value']:.4f}"
+    if _is_number(cell.get("printed", "")):
+        value = cell["printed"]  # as the official script rounds it
     interval = "—" if cell["ci_low"] is None else f"[{cell['ci_low']:.3f}, {cell['ci_high']:.3f}]"
     return value, interval, f"{cell['n']:,}", f"{cell['n_missing']:,}"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def print_results(console: Console, summary: dict[str, Any], *, full: bool = False) -> None:

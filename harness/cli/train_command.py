@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import typing
 from pathlib import Path
+from typing import Any
 
 import click
 
+from harness.cli.console import ConsoleProgress
 from harness.cli.options import json_option, load_plugins, plugin_option, set_option, stop_on_sigterm
 
 
@@ -33,29 +36,55 @@ def command(
 
     Resumes from its own directory. The checkpoints are MODELs for `run.py eval`.
     """
-    from harness import config as configs
-    from harness.cli.console import ConsoleProgress
-    from harness.registry import resolve
-
     load_plugins(plugins)
+    run, settings_object, name = _prepare(config, steps, settings)
+    stop_on_sigterm()
+    out = out or Path("runs") / f"train-{name}"
+    with ConsoleProgress() as progress:
+        result = run(settings_object, out, _StepReport(progress, getattr(settings_object, "steps", 0)))
+    if as_json:
+        click.echo(json.dumps(result))
+    else:
+        for key, value in result.items():
+            click.echo(f"{key}: {value}")
+        click.echo(f"Training directory: {out}")
+        click.echo(f"Evaluate it with: python run.py eval {result['checkpoint']}")
+    return 0
+
+
+def _prepare(config: str, steps: int | None, settings: tuple[str, ...]) -> tuple[Any, Any, str]:
+    """The trainer, its typed settings, and a name for the output directory."""
+    from harness import config as configs
+    from harness.errors import ConfigError
+    from harness.registry import TRAINERS
+
     path = _find(config)
     data, lines = configs.read_yaml(path)
     data = configs.apply_settings(data, settings)
     if steps is not None:
         data["steps"] = steps
-    trainer = _trainer_of(path, data.pop("trainer", None))
-    stop_on_sigterm()
-    out = out or Path("runs") / f"train-{path.stem}"
-    module = resolve(f"{trainer}:Trainer")
-    with ConsoleProgress() as progress:
-        settings_object = configs.build(module.config_type, data, where=str(path), lines=lines)
-        result = module.run(settings_object, out, progress)
-    if as_json:
-        click.echo(json.dumps(result))
-    else:
-        click.echo(f"Training directory: {out}")
-        click.echo(f"Evaluate it with: python run.py eval {result.get('checkpoint', out)}")
-    return 0
+    if not isinstance(data.get("kind"), str):
+        raise ConfigError(f"{path}: key 'kind' is missing; expected one of {', '.join(TRAINERS.names())}.")
+    run = TRAINERS.get(data["kind"])
+    settings_type = typing.get_type_hints(run)["config"]
+    return run, configs.build(settings_type, data, where=str(path), lines=lines), path.stem
+
+
+class _StepReport:
+    """Turns a trainer's metric lines into a progress bar over its steps."""
+
+    def __init__(self, progress: ConsoleProgress, total: int) -> None:
+        self._progress, self._total, self._step = progress, total, 0
+
+    def __call__(self, line: dict[str, Any]) -> None:
+        step = line.get("step")
+        if not isinstance(step, int):
+            return
+        if self._step == 0:
+            self._progress.start("training steps", self._total, min(step, self._total))
+        elif step > self._step:
+            self._progress.advance("training steps", step - self._step)
+        self._step = step
 
 
 def _find(config: str) -> Path:
@@ -76,11 +105,3 @@ def _find(config: str) -> Path:
     if config.endswith((".yaml", ".yml")) or "/" in config:
         return Path(config)
     raise unknown_name("training configuration", config, names)
-
-
-def _trainer_of(path: Path, name: object) -> str:
-    from harness.errors import ConfigError
-
-    if not isinstance(name, str):
-        raise ConfigError(f"{path}: key 'trainer' is missing; expected the name of a trainer, e.g. trainer: pretrain.")
-    return f"trainers.{name}"

@@ -50,7 +50,10 @@ class JudgeRequest:
     """For `text`: reply -> one answer per question; raises `Unparsed`."""
     fields: dict[str, Any] = field(default_factory=dict)
     """The parts that `prompt` was made of (e.g. WISE's explanation), for judges that need no wording. JSON values."""
+    temperature: float = 0.0
+    """What the benchmark's protocol asks a language-model judge to sample with."""
     seed: int = 0
+    """Of that sampling."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,12 +4,12 @@ import json
 import pytest
 
 import benchmarks.tiif as tiif
+from benchmarks.sources import read_files
 from benchmarks.tiif.data import data_root, load_set
 from benchmarks.tiif.indices import comparison_order
 from benchmarks.tiif.indices import testmini_to_full as to_full
 from benchmarks.tiif.lock import shipped_lock
 from benchmarks.tiif.prepare import prepare
-from benchmarks.tiif.sources import read_files
 from benchmarks.tiif.taxonomy import TYPES
 from harness.errors import DataError
 
@@ -260,7 +260,9 @@ class TestOfficialFiles:
         assert comparison_order() == fix["eval_row_for_prompt"]
         entry = shipped_lock().files[COMPARISON]
         assert (entry.sha256, entry.corrected_sha256) == (fix["sha256_snapshot"], fix["sha256_corrected"])
-        files = {p.name: d for p, d in read_files(official / "tiif_bench" / "test_eval_prompts.tar.gz", ".jsonl")}
+        files = {
+            f.path.name: f.data for f in read_files(official / "tiif_bench" / "test_eval_prompts.tar.gz", (".jsonl",))
+        }
         lines = files["comparison_eval_prompts.jsonl"].splitlines(keepends=True)
         reordered = b"".join(lines[i] for i in comparison_order())
         assert hashlib.sha256(reordered).hexdigest() == entry.corrected_sha256

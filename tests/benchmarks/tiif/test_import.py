@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from benchmarks.tiif import sources
+from benchmarks import sources
 from benchmarks.tiif.importer import import_results
 from benchmarks.tiif.indices import full_to_testmini
 from benchmarks.tiif.indices import testmini_to_full as to_full
@@ -299,21 +299,21 @@ def test_a_source_without_records_is_refused(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         read(tmp_path / "absent")
     (tmp_path / "x.tar.gz").write_bytes(b"not an archive")
-    with pytest.raises(DataError, match="not a readable folder, tar or zip"):
+    with pytest.raises(DataError, match="damaged or unreadable archive"):
         read(tmp_path / "x.tar.gz")
 
 
 def test_a_cut_off_archive_is_refused(tmp_path):
     path = synthetic.write_tar(tmp_path / "r.tar.gz", synthetic.records(to_full, types=("text", "style")))
     path.write_bytes(path.read_bytes()[:-400])
-    with pytest.raises(DataError, match="Fetch the file again"):
+    with pytest.raises(DataError, match="damaged or unreadable archive"):
         read(path)
 
 
 @pytest.mark.parametrize("name", ["../m/text/short/3.json", "/m/text/short/3.json"])
 def test_members_that_point_outside_are_refused_and_nothing_is_written(tmp_path, name):
     source = synthetic.write_tar(tmp_path / "in.tar", {name: GOOD})
-    with pytest.raises(DataError, match="points outside the archive"):
+    with pytest.raises(DataError, match="leaves the archive"):
         read(source)
     assert [p.name for p in tmp_path.iterdir()] == ["in.tar"]
 
@@ -330,9 +330,9 @@ def test_links_in_archives_are_not_followed(tmp_path):
     assert read(path)["m"].report["scored"] == 1
 
 
-@pytest.mark.parametrize("limit", ["MAX_FILE_BYTES", "MAX_TOTAL_BYTES", "MAX_FILES"])
+@pytest.mark.parametrize("limit", ["MAX_FILE_BYTES", "MAX_TOTAL_BYTES", "MAX_MEMBERS"])
 def test_archives_beyond_the_limits_are_refused(tmp_path, monkeypatch, limit):
     path = synthetic.write_tar(tmp_path / "r.tar.gz", synthetic.records(to_full, types=("text",)))
     monkeypatch.setattr(sources, limit, 10)
-    with pytest.raises(DataError, match=r"at most 10|more than 10|or 10 bytes"):
+    with pytest.raises(DataError, match=r"the limit is 10|more than 10 "):
         read(path)

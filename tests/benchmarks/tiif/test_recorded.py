@@ -6,8 +6,8 @@ from pathlib import PurePosixPath
 
 import pytest
 
+from benchmarks.sources import read_files
 from benchmarks.tiif.records import read_records
-from benchmarks.tiif.sources import read_files
 
 from . import synthetic
 
@@ -112,10 +112,10 @@ def test_protocols_differ_by_the_intermediate_rounding_only(imported):
 
 def test_the_archive_is_the_one_that_the_summary_was_made_from(archive, expected):
     digests = {}
-    for path, data in read_files(archive, ".json"):
-        model, *rest = path.parts[1:]
+    for file in read_files(archive, (".json",)):
+        model, *rest = file.path.parts[1:]
         digest = digests.setdefault(model, hashlib.sha256())
-        digest.update(str(PurePosixPath(*rest)).encode() + b"\0" + data + b"\0")
+        digest.update(str(PurePosixPath(*rest)).encode() + b"\0" + file.data + b"\0")
     assert {m: d.hexdigest() for m, d in digests.items()} == {m: expected[m]["tree_sha256"] for m in MODELS}
 
 

@@ -189,6 +189,7 @@ class TIIF(Benchmark):
                 prompt=judgeprompt.render(template, placeholder, questions),
                 parse=partial(parse_reply, n_questions=len(questions), payload=record),
                 fields={"questions": questions, **record},
+                temperature=0.0 if official is None else 1.0,
                 seed=seeds.derive("tiif-judge", *sample),
             )
         ]

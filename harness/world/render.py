@@ -48,7 +48,7 @@ def _triangle(dx: Floats, dy: Floats, r: Floats) -> Floats:
 
 
 def _diamond(dx: Floats, dy: Floats, r: Floats) -> Floats:
-    return (np.abs(dx) + np.abs(dy) - 1.14 * r) / np.sqrt(2)
+    return (np.abs(dx) + np.abs(dy) - 1.08 * r) / np.sqrt(2)
 
 
 def _cross(dx: Floats, dy: Floats, r: Floats) -> Floats:

@@ -52,13 +52,14 @@ class MicroJudge(Judge):
 
     def _perceive(self, requests: Sequence[JudgeRequest]) -> list[list[Any] | HarnessError]:
         """Per request, the parse of each of its images, or why one of them cannot be decoded."""
-        from harness.world.parse import perceive, to_array
+        from harness.world.parse import perceive
+        from harness.world.view import to_view
 
         arrays: list[np.ndarray] = []
         spans: list[tuple[int, int] | HarnessError] = []
         for request in requests:
             try:
-                own = [to_array(image.load()) for image in request.images]
+                own = [to_view(image.load()) for image in request.images]
             except HarnessError as error:
                 spans.append(error)
                 continue

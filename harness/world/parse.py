@@ -53,7 +53,7 @@ class ParserConstants:
     """Above it, it is not one object."""
     contrast: tuple[float, float] = (0.22, 0.03)
     """Mean colour distance from the background that an object needs."""
-    shape_scale: float = 0.015
+    shape_scale: float = 0.008
     """Soft-max scale of the unexplained share."""
     misfit: tuple[float, float] = (0.14, 0.02)
     """Unexplained share above which it has none of the known shapes."""

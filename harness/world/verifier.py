@@ -2,7 +2,7 @@
 
 It knows the picture and the question, never the scene or the prompt. Every answer is built from the parser's
 probabilities: existence as one minus a product of complements, counts by convolving Bernoulli memberships, relations by
-sigmoids in the offsets of centres. `MEANING` of each kind of fact is in `harness.world.grammar.facts.Fact`; on a clean
+sigmoids in the offsets of centres; `harness.world.grammar.facts.Fact` says what each kind of fact means. On a clean
 picture P(yes) is near 1 where the fact holds and near 0 where it does not, and it moves steadily in between.
 """
 
@@ -213,7 +213,7 @@ def _mean(perception: Perception, value: Callable[[PerceivedObject], float]) -> 
 QUALITY_QUESTIONS: dict[str, Callable[[Perception], float | Floats]] = {
     "Do the objects have clean edges?": lambda p: falling(_mean(p, lambda o: o.misfit), CONSTANTS.clean_mean),
     "Is every object a whole, separate shape?": lambda p: falling(_worst(p), CONSTANTS.clean_worst),
-    "Is the picture free of specks?": lambda p: falling(p.speck_px, CONSTANTS.speck_px),
+    "Is the picture free of specks?": lambda p: falling(p.speck_px, CONSTANTS.speck_px) * _seen(p),
     "Is the background even?": lambda p: falling(p.background_deviation, CONSTANTS.plain_background),
     "Is the background one clear colour?": lambda p: falling(p.background_distance, CONSTANTS.known_background),
     "Are the colours of the objects clear?": lambda p: falling(

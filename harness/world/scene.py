@@ -44,10 +44,10 @@ BACKGROUND_RGB: npt.NDArray[np.float64] = np.array(
 )
 """(4, 3) RGB in 0..1."""
 
-RADIUS_PX: tuple[float, ...] = (3.2, 4.6, 6.2)
+RADIUS_PX: tuple[float, ...] = (3.2, 4.5, 6.0)
 """The radius of each size; a circle has exactly this radius, other shapes a similar area."""
 
-JITTER_PX = 0.6
+JITTER_PX = 0.5
 """Objects stand up to this far from the centre of their cell, per axis; the largest one still fits into its cell."""
 
 STRIPE_PERIOD_PX = 5.0

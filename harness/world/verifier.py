@@ -84,7 +84,7 @@ def probability(perception: Perception, fact: Fact) -> float:
         return _bounded(_variety(perception, fact, ours))
     if fact.kind in ("attribute", "place"):
         has = np.array([_has(o, fact) for o in perception.objects])
-        return _bounded((1.0 - np.prod(1.0 - ours)) * np.prod(1.0 - ours * (1.0 - has)))
+        return _bounded(float((1.0 - np.prod(1.0 - ours)) * np.prod(1.0 - ours * (1.0 - has))))
     theirs = memberships(perception, fact.other or ANYTHING)
     if fact.kind == "number":
         return _bounded(_compared_counts(ours, theirs, fact.value))

@@ -118,19 +118,19 @@ def count_distribution(memberships: Floats) -> Floats:
 def detections(perception: Perception) -> tuple[dict[str, list[list[float]]], dict[str, list[str]]]:
     """The parse as an object detector and a colour classifier would report it.
 
+    Every thing appears once, under its likeliest shape, with the probability of being there and of that shape as score.
+
     Returns:
-        class -> rows [x1, y1, x2, y2, score], and class -> colour names aligned with them, in the parser's order. A
-        thing appears under every shape it may have with a score above 0.05; its colour is the likeliest one.
+        class -> rows [x1, y1, x2, y2, score], and class -> names of the likeliest colours aligned with them, both in
+        the parser's order.
     """
     boxes: dict[str, list[list[float]]] = {}
     colours: dict[str, list[str]] = {}
     for thing in perception.objects:
-        colour = COLOURS[int(thing.colour.argmax())]
-        for shape, name in enumerate(SHAPES):
-            score = float(thing.presence * thing.shape[shape])
-            if score > 0.05:
-                boxes.setdefault(name, []).append([*thing.box, round(score, 6)])
-                colours.setdefault(name, []).append(colour)
+        shape = int(thing.shape.argmax())
+        score = float(thing.presence * thing.shape[shape])
+        boxes.setdefault(SHAPES[shape], []).append([*thing.box, round(score, 6)])
+        colours.setdefault(SHAPES[shape], []).append(COLOURS[int(thing.colour.argmax())])
     return boxes, colours
 
 

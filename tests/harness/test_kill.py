@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 from tests.harness.test_runner import records
 
 TOY = ["eval", "painter", "-b", "toy", "--plugin", "tests.harness.toy"]
-MICRO = ["eval", "micro", "-b", "geneval,tiif", "--set", "geneval.n_per_tag=4", "--set", "tiif.n_per_type=1"]
+MICRO = ["eval", "micro", "-b", "geneval,tiif", "--set", "geneval.prompts_per_tag=6", "--set", "tiif.n_per_type=1"]
 
 
 def start(command, out, sleep):

@@ -48,7 +48,7 @@ _SHAPES = {
         "CHEMISTRY": "like a salt crystal",
     },
     "triangle": {"SPACE": "with three sides", "CULTURE": "like a pyramid", "PHYSICS": "like the end of a prism"},
-    "diamond": {"SPACE": "like a square standing on a corner", "CULTURE": "like a kite"},
+    "diamond": {"SPACE": "like a square standing on a corner", "CULTURE": "like a chess board standing on a corner"},
     "cross": {
         "SPACE": "like two meeting roads",
         "CULTURE": "like a plus sign",

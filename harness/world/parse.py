@@ -53,7 +53,7 @@ class ParserConstants:
     """Above it, it is not one object."""
     contrast: tuple[float, float] = (0.22, 0.03)
     """Mean colour distance from the background that an object needs."""
-    shape_scale: float = 0.008
+    shape_scale: float = 0.006
     """Soft-max scale of the unexplained share."""
     misfit: tuple[float, float] = (0.14, 0.02)
     """Unexplained share above which it has none of the known shapes."""
@@ -61,7 +61,7 @@ class ParserConstants:
     """Soft-max scale of the colour distance."""
     colour_misfit: tuple[float, float] = (0.24, 0.025)
     """Colour distance above which it has none of the known colours."""
-    radius_scale: float = 0.03
+    radius_scale: float = 0.025
     """Scale of the size decision in log radius."""
     stripe: tuple[float, float] = (0.25, 0.03)
     """Mid-point and scale of the relative darkness of the dark bands (0 plain, 0.5 striped)."""

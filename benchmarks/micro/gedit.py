@@ -223,7 +223,7 @@ def _prompt(group: str, row: int, edit: Edit) -> Prompt:
         "scene": scene,
         "facts": facts,
         "kept": kept,
-        "quality": list(QUALITY_QUESTIONS),
+        "quality": list(QUALITY_QUESTIONS.values()),
     }
     id_ = f"gedit/{group}/{row:04d}"
     return Prompt(id=id_, text=edit.instruction, category=group, source_images=(SOURCE,), meta=meta)

@@ -88,7 +88,7 @@ def _prompt(category: str, row: int, seed: int, spec: Spec) -> Prompt:
             "Explanation": wording(spec, rng, "long"),
             "Subcategory": _subcategory(spec, category),
             "facts": [text for text, _ in questions(spec)],
-            "quality": list(QUALITY_QUESTIONS),
+            "quality": list(QUALITY_QUESTIONS.values()),
         },
     )
 

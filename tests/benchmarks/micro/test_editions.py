@@ -66,7 +66,7 @@ def test_data_id_names_the_content(module: ModuleType) -> None:
 @editions
 @pytest.mark.parametrize("n", [0, -1])
 def test_a_number_below_one_is_refused(module: ModuleType, n: int) -> None:
-    with pytest.raises(ConfigError, match="positive|from 1"):
+    with pytest.raises(ConfigError, match=r"positive|from 1"):
         module.prompts(n)
 
 

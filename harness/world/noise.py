@@ -1,63 +1,94 @@
-"""Weaker judges: noise in the verifier's answers or in its view, never in the ground truth.
+"""Weaker verifiers on purpose: noise on answers or on the view, never on the ground truth.
 
-Every draw derives from (seed, image, question), so a noisy judge answers the same question about the same image the
-same way whenever and in whatever order it is asked.
+The same (noise seed, image, question) always gets the same noise, in any batch and order.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from scipy.special import expit, logit
 
 from harness import seeds
 from harness.errors import ConfigError
 from harness.world.scene import SIZE_PX
 
-_P_MIN = 1e-6
+_EDGE = 1e-4
+"""Probabilities are kept this far from 0 and 1 before logits are taken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoiseModel:
-    """How a verifier errs; the defaults are no error at all."""
+    """How a verifier's answers go wrong; the defaults change nothing.
+
+    An answer's logit is divided by `temperature`, moved by `bias` and by a normal number of standard deviation
+    `spread`, and then the answer is turned into its opposite with probability `flip`.
+
+    Raises:
+        ConfigError: a value outside its range.
+
+    """
 
     flip: float = 0.0
-    """Probability of answering with 1 - p instead of p."""
+    """Probability, 0..0.5, that P(yes) becomes 1 - P(yes): confident mistakes."""
     bias: float = 0.0
-    """Added to the log-odds of yes; positive says yes too easily."""
+    """Added to the logit: above 0 leans towards yes, as many judges do."""
     temperature: float = 1.0
-    """Divides the log-odds; above 1 the answers move towards 0.5."""
-    jitter: float = 0.0
-    """Standard deviation of a normal draw added to the log-odds."""
+    """Above 1 pulls answers towards 0.5 (an unsure verifier), below 1 sharpens them; positive."""
+    spread: float = 0.0
+    """Standard deviation, at least 0, of a normal number added to the logit."""
     resolution: int = SIZE_PX
-    """The view is shrunk to this many pixels a side and enlarged again before it is parsed; 48 leaves it alone."""
+    """Side in pixels, 4..48, of the copy of the picture that is parsed: below 48 the view is blurred."""
     seed: int = 0
-    """Of all draws."""
+    """Another seed draws other mistakes."""
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.flip <= 1.0:
-            raise ConfigError(f"noise: flip is {self.flip}, expected a probability from 0 to 1.")
-        if self.temperature <= 0.0:
-            raise ConfigError(f"noise: temperature is {self.temperature}, expected a positive number.")
-        if self.jitter < 0.0:
-            raise ConfigError(f"noise: jitter is {self.jitter}, expected 0 or more.")
-        if not 4 <= self.resolution <= SIZE_PX:
-            raise ConfigError(f"noise: resolution is {self.resolution}, expected 4 to {SIZE_PX} pixels.")
+        checks = {
+            "flip": (0.0 <= self.flip <= 0.5, "0 to 0.5"),
+            "bias": (np.isfinite(self.bias), "a finite number"),
+            "temperature": (0.0 < self.temperature < np.inf, "a positive number"),
+            "spread": (0.0 <= self.spread < np.inf, "0 or more"),
+            "resolution": (4 <= self.resolution <= SIZE_PX, f"4 to {SIZE_PX}"),
+        }
+        for name, (is_fine, expected) in checks.items():
+            if not is_fine:
+                raise ConfigError(f"Verifier noise: {name} is {getattr(self, name)}; expected {expected}.")
 
-    def answer(self, p: float, image_id: str, question: str) -> float:
-        """The noisy version of P(yes) `p` to `question` about the image `image_id`; in [0, 1]."""
-        rng = seeds.numpy_generator(seeds.derive(self.seed, image_id, question), "verifier-noise")
-        is_flipped, shift = rng.random() < self.flip, self.jitter * rng.standard_normal()
-        if self.bias or self.temperature != 1.0 or self.jitter:
-            p = float(expit((logit(np.clip(p, _P_MIN, 1.0 - _P_MIN)) + self.bias + shift) / self.temperature))
-        return 1.0 - p if is_flipped else p
+    @property
+    def is_clean(self) -> bool:
+        """Whether this model changes nothing."""
+        return replace(self, seed=0) == NoiseModel()
 
-    def view(self, image: npt.NDArray[np.uint8], image_id: str) -> npt.NDArray[np.uint8]:
-        """(48, 48, 3) uint8 as a judge of lower resolution sees it."""
+    def view(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """(B, 48, 48, 3) uint8 as the weak eye sees them: averaged down to `resolution`, then smoothly enlarged."""
         if self.resolution == SIZE_PX:
-            return image
-        small = Image.fromarray(image).resize((self.resolution, self.resolution), Image.Resampling.BOX)
-        return np.asarray(small.resize((SIZE_PX, SIZE_PX), Image.Resampling.BICUBIC), dtype=np.uint8)
+            return images
+        small, size = (self.resolution, self.resolution), (SIZE_PX, SIZE_PX)
+        return np.stack(
+            [
+                np.asarray(
+                    Image.fromarray(i).resize(small, Image.Resampling.BOX).resize(size, Image.Resampling.BICUBIC)
+                )
+                for i in images
+            ]
+        ).reshape(images.shape)
+
+    def answer(self, p_yes: float, image_id: str, question: str) -> float:
+        """The noisy P(yes) in place of `p_yes`.
+
+        Args:
+            p_yes: the clean answer, 0..1.
+            image_id: what identifies the image, e.g. its sha256.
+            question: the question's text.
+
+        """
+        if replace(self, seed=0, resolution=SIZE_PX) == NoiseModel():
+            return p_yes
+        p = float(np.clip(p_yes, _EDGE, 1.0 - _EDGE))
+        rng = seeds.numpy_generator(seeds.derive("verifier-noise", self.seed, image_id, question), "answer")
+        chance, normal = rng.random(), rng.standard_normal()
+        logit = np.log(p / (1.0 - p)) / self.temperature + self.bias + self.spread * normal
+        noisy = 1.0 / (1.0 + np.exp(-np.clip(logit, -60.0, 60.0)))
+        return float(1.0 - noisy if chance < self.flip else noisy)

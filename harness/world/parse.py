@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -59,7 +60,7 @@ class ParserConstants:
     """Unexplained share above which it has none of the known shapes."""
     colour_scale: float = 0.05
     """Soft-max scale of the colour distance."""
-    colour_misfit: tuple[float, float] = (0.24, 0.025)
+    colour_misfit: tuple[float, float] = (0.27, 0.04)
     """Colour distance above which it has none of the known colours."""
     radius_scale: float = 0.025
     """Scale of the size decision in log radius."""
@@ -74,7 +75,7 @@ CONSTANTS = ParserConstants()
 
 @dataclass(frozen=True, eq=False)
 class PerceivedObject:
-    """One component of the picture. Probabilities over shapes, colours need not sum to one: the rest is `none of them`."""
+    """One component of the picture. Probabilities of shapes (colours) may sum to less than 1: none of them."""
 
     presence: float
     """P(there is one thing here), whatever it is: area and contrast."""
@@ -147,7 +148,7 @@ def _softmax(cost: Floats, scale: float) -> Floats:
 
 _PLANE = np.zeros((3, 3, 3), dtype=bool)
 _PLANE[1] = True
-_RADIUS_BORDERS = tuple(float(np.log(a * b) / 2) for a, b in zip(RADIUS_PX, RADIUS_PX[1:], strict=False))
+_RADIUS_BORDERS = tuple(float(np.log(a * b) / 2) for a, b in pairwise(RADIUS_PX))
 _Y, _X = np.mgrid[0:SIZE_PX, 0:SIZE_PX] + 0.5
 _N_BEST = 3
 """So many shapes are fitted finely."""
@@ -421,8 +422,8 @@ def perceive(
     batch = np.asarray(images)
     if batch.dtype != np.uint8 or batch.ndim != 4 or batch.shape[1:] != (SIZE_PX, SIZE_PX, 3):
         raise DataError(
-            f"perceive got an array of shape {batch.shape} and type {batch.dtype}; expected (B, {SIZE_PX}, {SIZE_PX}, 3) "
-            "of uint8. Convert other images with harness.world.view.to_view."
+            f"perceive got an array of shape {batch.shape} and type {batch.dtype}; expected (B, {SIZE_PX}, {SIZE_PX}, "
+            "3) of uint8. Convert other images with harness.world.view.to_view."
         )
     found: list[Perception] = []
     for start in range(0, len(batch), _CHUNK):

@@ -2,8 +2,8 @@
 
 It sees a `Perception` and a question text, never the prompt or the scene behind the picture. Every answer is built from
 the parser's graded evidence: an object belongs to a description with the product of its probabilities, a count is the
-distribution of a sum of independent yes/no events, a relation is a sigmoid of a distance, and `all`, `none` are products
-of complements. So P(yes) rises and falls with the evidence and is near 0 or 1 on clean pictures.
+distribution of a sum of independent yes/no events, a relation is a sigmoid of a distance, and `all` and `none` are
+products of complements. So P(yes) rises and falls with the evidence and is near 0 or 1 on clean pictures.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ def _attribute(thing: PerceivedObject, name: str, value: int) -> float:
     return float({"shape": thing.shape, "colour": thing.colour, "size": thing.size}[name][value])
 
 
-def _in_cell(thing: PerceivedObject, cell: int) -> float:
+def in_cell(thing: PerceivedObject, cell: int) -> float:
+    """P(the centre of `thing` lies in the cell)."""
     middle = ((cell % GRID + 0.5) * CELL_PX, (cell // GRID + 0.5) * CELL_PX)
     return float(np.prod([falling(abs(a - b), PLACE_PX) for a, b in zip(thing.centre, middle, strict=True)]))
 
@@ -137,7 +138,7 @@ def believe(perception: Perception, fact: Fact) -> float:
             chances = np.array([_attribute(o, fact.attribute, fact.value) for o in things])
             p = _some(ours) * _all(ours, chances)
         case "place":
-            p = _some(ours) * _all(ours, np.array([_in_cell(o, fact.value) for o in things]))
+            p = _some(ours) * _all(ours, np.array([in_cell(o, fact.value) for o in things]))
         case "relation":
             p = _pairwise(things, ours, theirs, lambda a, b: _related(a, b, fact.value))
         case "size":
@@ -217,8 +218,8 @@ def answer(perception: Perception, question: str) -> float:
     name = _quality_name(question)
     if name is None:
         raise JudgeError(
-            f"The world's verifier cannot answer {question!r}: it is not a question of the world's grammar. Expected e.g. "
-            "'Is there a red circle in the picture?', 'Is the circle above the square?', 'Is the background white?'."
+            f"The world's verifier cannot answer {question!r}: it is not of the world's question grammar. Expected "
+            "e.g. 'Is there a red circle in the picture?', 'Is the circle above the square?', 'Is the background white?'."
         )
     return quality(perception)[name]
 
@@ -258,6 +259,7 @@ __all__ = [
     "believe",
     "count_distribution",
     "detections",
+    "in_cell",
     "membership",
     "quality",
     "understands",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from harness.errors import JudgeError
 from harness.world.grammar.spec import PLACES, RELATIONS, Description
@@ -214,6 +215,7 @@ def _fact(kind: str, words: tuple[str, ...]) -> Fact | None:
     return Fact(kind, subject, other, value=values.index(words[0] if kind == "number" else words[1]))
 
 
+@lru_cache(maxsize=65536)
 def fact_of(text: str) -> Fact | None:
     """The fact that a question asks for, or None when the question is not of the grammar."""
     plain = " ".join(text.lower().replace("?", " ").split())

@@ -38,7 +38,8 @@ KINDS: dict[str, float] = {
     "dense": 0.08,
 }
 """Kind -> share in a mixed sample. `comparison` compares sizes, `number` compares counts, `differentiation` asks for
-objects of equal or different colour or size, `dense` is three to five objects with attributes, relations, background."""
+objects of equal or different colour or size, `dense` is three to five objects with attributes, relations
+and a background."""
 
 FEATURES: tuple[str, ...] = (
     "colour",

@@ -57,8 +57,11 @@ class PretrainConfig:
     """Largest gradient norm."""
     ema_decay: float = 0.995
     """Of the averaged weights that are saved; shorter averages in the first 2,000 steps."""
-    text_weight: float = 0.5
+    text_weight: float = 1.0
     """Of the cross-entropy of thoughts."""
+    layout_weight: float = 3.0
+    """Weight of a thought's cell, size and background words relative to its other words: hardest to learn, since most
+    prompts leave them open."""
     flow_weight: float = 3.0
     """Of the velocity loss."""
     sigma_min: float = 0.07
@@ -72,7 +75,7 @@ class PretrainConfig:
     """First steps, which show crowded plans and their images without prompts or noise: objects learn to stand in
     their planned cells, and plans to use a cell once, before anything else competes for attention."""
     simple_steps: int = 2000
-    """Until this step prompts have short wordings only; afterwards all wordings."""
+    """Until this step prompts have short wordings only and the corpus is clean; afterwards all wordings, all noise."""
     share_plain: float = 0.17
     """Share of batches that draw from the prompt alone, without a thought."""
     share_edit: float = 0.22

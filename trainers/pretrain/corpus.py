@@ -121,9 +121,13 @@ class Corpus:
         styles = SIMPLE_STYLES if self._is_simple else STYLES
         return wording(spec, rng, list(styles)[int(rng.choice(len(styles), p=list(styles.values())))])
 
+    def _hits(self, rng: np.random.Generator, p: float) -> bool:
+        """Whether noise of probability `p` strikes; never at the start of training."""
+        return bool(rng.random() < p) and not self._is_simple
+
     def _create(self, rng: np.random.Generator, think: bool) -> Sample:
         spec, scene = _spec_and_scene(rng)
-        if rng.random() < self.config.caption_noise:
+        if self._hits(rng, self.config.caption_noise):
             scene = corrupt(rng, scene, spec)[0]
         thought = tokenizer.encode_thought(plan_words(scene), "think") if think else None
         return Sample(self._prompt(rng, self._wording(rng, spec)), thought, None, False, self._contradicted(rng, scene))
@@ -131,7 +135,7 @@ class Corpus:
     def _edit(self, rng: np.random.Generator, think: bool) -> Sample:
         edit = sample_edit(rng, split="train")
         target = edit.target
-        if rng.random() < self.config.caption_noise:
+        if self._hits(rng, self.config.caption_noise):
             target = change_one_fact(rng, target)
         thought = tokenizer.encode_thought(plan_words(target), "think") if think else None
         prompt = self._prompt(rng, edit.instruction)
@@ -145,20 +149,20 @@ class Corpus:
         else:
             source, diagnosis = corrupt(rng, good, spec)
         target = good
-        if rng.random() < 0.6 * self.config.caption_noise:
+        if self._hits(rng, 0.6 * self.config.caption_noise):
             target = corrupt(rng, good, spec)[0]
         thought = tokenizer.encode_thought([*diagnosis_words(diagnosis), *plan_words(target)], "reflect")
         prompt = self._prompt(rng, self._wording(rng, spec))
         return Sample(prompt, thought, source, diagnosis == "quality", self._contradicted(rng, target))
 
     def _contradicted(self, rng: np.random.Generator, scene: Scene) -> Scene:
-        return change_one_fact(rng, scene) if rng.random() < self.config.image_noise else scene
+        return change_one_fact(rng, scene) if self._hits(rng, self.config.image_noise) else scene
 
     def _tensors(self, rng: np.random.Generator, task: str, samples: Sequence[Sample]) -> Batch:
         sources = [s.source for s in samples if s.source is not None]
         poor = [float(s.source_is_poor) for s in samples]
         thoughts = [s.thought for s in samples if s.thought is not None]
-        degraded = 0.0 if task == "plan" else self.config.degraded_images
+        degraded = 0.0 if self._is_simple else self.config.degraded_images
         return Batch(
             task,
             self._images(rng, sources, poor) if sources else None,

@@ -14,6 +14,8 @@ from torch import Tensor
 from harness.models.micro import tokenizer
 from harness.models.micro.context import PROMPT, THOUGHT
 from harness.models.micro.network import KeysValues, MicroNetwork
+from harness.world.plan import CELL_WORDS
+from harness.world.scene import BACKGROUNDS, SIZES
 from trainers.pretrain.config import PretrainConfig
 
 
@@ -35,7 +37,7 @@ class Losses(NamedTuple):
     """Parts of the loss; both scalars."""
 
     text: Tensor
-    """Mean cross-entropy of the thought's words in nats; 0 without a thought."""
+    """Weighted mean cross-entropy of the thought's words in nats; 0 without a thought."""
     flow: Tensor
     """Mean weighted squared error of the velocity."""
 
@@ -72,7 +74,9 @@ def _sequence_mask(seen: Tensor, n_image: int) -> Tensor:
 def losses(network: MicroNetwork, batch: Batch, config: PretrainConfig, generator: torch.Generator) -> Losses:
     """Both parts of the loss of one batch; all noise comes from `generator`."""
     logits, layers, seen = read(network, batch)
-    text = torch.zeros(()) if logits is None or batch.thought is None else _text_loss(logits, batch.thought)
+    text = torch.zeros(())
+    if logits is not None and batch.thought is not None:
+        text = _text_loss(logits, batch.thought, config.layout_weight)
     shape = (batch.target.shape[0], config.noise_draws)
     visible = _drop_condition(seen, batch, shape, config, generator)
     data = batch.target[:, None]
@@ -85,9 +89,15 @@ def losses(network: MicroNetwork, batch: Batch, config: PretrainConfig, generato
     return Losses(text, flow)
 
 
-def _text_loss(logits: Tensor, thought: Tensor) -> Tensor:
-    targets = thought[:, 1:].reshape(-1)
-    return F.cross_entropy(logits[:, :-1].flatten(0, 1), targets, ignore_index=tokenizer.PAD)
+_LAYOUT_WORDS = tokenizer.encode_words((*CELL_WORDS, *SIZES, *BACKGROUNDS))
+
+
+def _text_loss(logits: Tensor, thought: Tensor, layout_weight: float) -> Tensor:
+    """Weighted mean cross-entropy; a word's weight changes how fast it is learned, not what is learned."""
+    weights = torch.ones(logits.shape[-1])
+    weights[_LAYOUT_WORDS] = layout_weight
+    weights[tokenizer.PAD] = 0.0
+    return F.cross_entropy(logits[:, :-1].flatten(0, 1), thought[:, 1:].reshape(-1), weight=weights)
 
 
 def _drop_condition(

@@ -148,6 +148,7 @@ class MicroNetwork(nn.Module):
         self._blocks = [Block(config) for _ in range(config.layers)]
         self.blocks = nn.ModuleList(self._blocks)
         self.head = nn.Linear(width, config.tokens, bias=False)
+        self.copy_scale = nn.Parameter(torch.tensor(0.03))
         # One hidden layer: a patch is a product of shape, size and colour, which a linear map draws only slowly.
         self.noisy_hidden = nn.Linear(width, config.head_hidden)
         self.noisy_out = nn.Linear(config.head_hidden, self.patch_values)
@@ -210,8 +211,11 @@ class MicroNetwork(nn.Module):
         return _norm(x), new
 
     def logits(self, states: Tensor) -> Tensor:
-        """(B, N, D) to float32 logits (B, N, tokens)."""
-        return self.head(states).float()
+        """(B, N, D) to float32 logits (B, N, tokens).
+
+        A state that holds a word's embedding votes for that word: plans mostly repeat words of their prompt.
+        """
+        return (self.head(states) + self.copy_scale * F.linear(states, self.token.weight)).float()
 
     def predict_data(self, x: Tensor, sigma: Tensor, past: KeysValues | None, visible: Tensor) -> Tensor:
         """The predicted clean patches of noisy ones.

@@ -11,12 +11,13 @@ from typing import Any, ClassVar
 from benchmarks.base import Benchmark, Imported
 from benchmarks.geneval import aggregate, human
 from benchmarks.geneval.assembling import Settings
-from benchmarks.geneval.data import PROMPT_SETS, PromptSet, content_id, official_id, official_metadata, prompts_from
+from benchmarks.geneval.data import PROMPT_SETS, PromptSet, official_id, official_metadata, prompts_from
 from benchmarks.geneval.filtering import Thresholds
 from benchmarks.geneval.folders import ImageFolder
 from benchmarks.geneval.importing import import_results
 from benchmarks.geneval.judging import judge
 from benchmarks.geneval.metadata import parse_metadata
+from benchmarks.micro.build import data_id as micro_data_id
 from harness.errors import ConfigError, DataError
 from harness.images import ImageRef
 from harness.judges.base import JudgeRequest
@@ -44,7 +45,7 @@ class GenEvalOptions:
     """Overlap (IoU) from which the less confident of two detections of a class is dropped; 1 keeps all."""
     position_threshold: float = 0.1
     """Share of the objects' sizes taken off an offset before its direction is read."""
-    prompts_per_tag: int = 20
+    prompts_per_tag: int = 90
     """Micro edition: generated prompts per task."""
     prompt_seed: int = 0
     """Micro edition: which prompts are generated."""
@@ -97,7 +98,7 @@ class GenEval(Benchmark):
         if self.profile == "official":
             name = official_id(self.options.prompt_set)
         else:
-            name = f"geneval-micro@{content_id([{'id': p.id, 'text': p.text, **p.meta} for p in self.prompts()])}"
+            name = micro_data_id("geneval", self.prompts())
         return name + self.options.thresholds.changes
 
     @property

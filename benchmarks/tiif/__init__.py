@@ -48,6 +48,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from benchmarks.base import Benchmark, Imported
+from benchmarks.micro.build import data_id as micro_data_id
 from benchmarks.tiif import images as image_files
 from benchmarks.tiif import judgeprompt, ocr, officialprompt
 from benchmarks.tiif.data import ComparisonRows, DataSet, data_root, load_set
@@ -115,9 +116,7 @@ class TIIF(Benchmark):
     def data_id(self) -> str:
         """Set or micro edition, and the hash of its content, whatever `length` selects of it."""
         if self.profile == "micro":
-            plain = [[p.id, p.text, p.meta["questions"], p.meta["answers"]] for p in self._micro]
-            digest = hashlib.sha256(json.dumps(plain, ensure_ascii=False).encode()).hexdigest()
-            return f"tiif/micro-{self.options.n_per_type}-{self.options.prompt_seed}@{digest[:12]}"
+            return micro_data_id("tiif", self._micro)
         return self._official_id
 
     @property

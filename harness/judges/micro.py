@@ -8,6 +8,7 @@ that the adapters' own parsers read them.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -83,20 +84,27 @@ class MicroJudge(Judge):
             return failed(n, "error", f"judge 'micro' has no written answer of the form {request.form!r}")
         try:
             text = write(self, request, views)
+        except (HarnessError, KeyError) as error:
+            return failed(n, "error", f"judge 'micro' cannot answer the form {request.form!r}: {error}")
+        try:
             return JudgeReply(answers=tuple(request.parse(text)), raw=text)
-        except (Unparsed, HarnessError) as error:
-            return failed(n, "unparsed", str(error))
+        except Unparsed as error:
+            return failed(n, "unparsed", str(error), raw=text)
 
     def p_yes(self, request: JudgeRequest, view: Any, question: str) -> float:
         """P(yes) to one question about one parsed image, noise included.
 
         Raises:
-            DataError: the question is outside the world's grammar.
+            JudgeError: the question is outside the world's grammar.
         """
         from harness.world.verifier import answer
 
         p = float(answer(view, question))
         return p if self._noise is None else float(self._noise.answer(p, request.images[0].id, question))
+
+    def p_all(self, request: JudgeRequest, view: Any, questions: Sequence[str]) -> list[float]:
+        """P(yes) of each question about one parsed image."""
+        return [self.p_yes(request, view, q) for q in questions]
 
     def _yes(self, request: JudgeRequest, view: Any, question: str) -> Answer:
         try:
@@ -122,7 +130,50 @@ def _write_yes_no_lines(judge: MicroJudge, request: JudgeRequest, views: list[An
     return "\n".join(lines)
 
 
-_WRITERS: dict[str, Callable[[MicroJudge, JudgeRequest, list[Any]], str]] = {"tiif": _write_yes_no_lines}
+def _write_edit_success(judge: MicroJudge, request: JudgeRequest, views: list[Any]) -> str:
+    """GEdit's two scales of an edit, 0..10: what should change did, and what should stay did. Views: source, edited."""
+    asked, kept = (judge.p_all(request, views[1], request.fields[name]) for name in ("facts", "kept"))
+    scores = [_scale(asked, 10), _scale(kept, 10)]
+    reason = (
+        f"{sum(p > 0.5 for p in asked)} of {len(asked)} changes made, {sum(p > 0.5 for p in kept)} of {len(kept)} kept"
+    )
+    return json.dumps({"score": scores, "reasoning": reason})
+
+
+def _write_edit_quality(judge: MicroJudge, request: JudgeRequest, views: list[Any]) -> str:
+    """GEdit's two scales of picture quality, 0..10: the mean and the worst of the measured qualities."""
+    measured = judge.p_all(request, views[0], request.fields["quality"])
+    scores = [_scale(measured, 10), _scale([min(measured)], 10)]
+    return json.dumps({"score": scores, "reasoning": "measured on the parsed picture"})
+
+
+def _write_wise_verified(judge: MicroJudge, request: JudgeRequest, views: list[Any]) -> str:
+    """1 if the picture shows everything that the prompt hints at, else 0."""
+    facts = judge.p_all(request, views[0], request.fields["facts"])
+    return f"{sum(p > 0.5 for p in facts)} of {len(facts)} facts are shown.\nScore: {int(min(facts) > 0.5)}"
+
+
+def _write_wise_legacy(judge: MicroJudge, request: JudgeRequest, views: list[Any]) -> str:
+    """Three scales 0..2: facts shown (2 only if all are), mean quality, worst quality."""
+    facts = judge.p_all(request, views[0], request.fields["facts"])
+    quality = judge.p_all(request, views[0], request.fields["quality"])
+    consistency = 2 if min(facts) > 0.5 else int(sum(p > 0.5 for p in facts) * 2 >= len(facts))
+    return f"Consistency: {consistency}\nRealism: {_scale(quality, 2)}\nAesthetic Quality: {_scale([min(quality)], 2)}"
+
+
+def _scale(probabilities: Sequence[float], top: int) -> int:
+    """The mean of probabilities on an integer scale 0..top."""
+    return round(top * sum(probabilities) / len(probabilities)) if probabilities else 0
+
+
+_WRITERS: dict[str, Callable[[MicroJudge, JudgeRequest, list[Any]], str]] = {
+    "tiif": _write_yes_no_lines,
+    "wise-verified": _write_wise_verified,
+    "wise-legacy": _write_wise_legacy,
+    "gedit-sc": _write_edit_success,
+    "gedit-pq": _write_edit_quality,
+}
+"""Form -> the reply in the shape that a language-model judge is asked for."""
 
 
 def _timed(reply: JudgeReply, seconds: float) -> JudgeReply:

@@ -143,7 +143,7 @@ def test_the_micro_edition_asks_for_its_prompts(monkeypatch):
     assert [p.meta["length"] for p in benchmark.prompts()] == ["short"] * 4 + ["long"] * 4
     assert len(synthetic.adapter(profile="micro", n_per_type=3, prompt_seed=7, length="short").prompts()) == 4
     assert calls[0] == (3, 7)
-    assert benchmark.data_id.startswith("tiif/micro-3-7@")
+    assert benchmark.data_id.startswith("tiif-micro@")
     assert benchmark.data_id != synthetic.adapter(profile="micro", n_per_type=4, prompt_seed=7).data_id
 
 

@@ -92,7 +92,7 @@ class Registry(Generic[T]):
         }
 
 
-BENCHMARKS: Registry[Any] = Registry("benchmark", "benchmarks", hidden=("base", "locks", "micro", "sources"))
+BENCHMARKS: Registry[Any] = Registry("benchmark", "benchmarks", hidden=("base", "data", "locks", "micro", "sources"))
 """Subclasses of `benchmarks.base.Benchmark`."""
 
 MODELS: Registry[Any] = Registry("model", "harness.models", hidden=("base", "load"))

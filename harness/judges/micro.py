@@ -100,7 +100,8 @@ class MicroJudge(Judge):
         from harness.world.verifier import answer
 
         p = float(answer(view, question))
-        return p if self._noise is None else float(self._noise.answer(p, request.images[0].id, question))
+        # The last image is the one that is judged; a source comes before it.
+        return p if self._noise is None else float(self._noise.answer(p, request.images[-1].id, question))
 
     def p_all(self, request: JudgeRequest, view: Any, questions: Sequence[str]) -> list[float]:
         """P(yes) of each question about one parsed image."""
@@ -162,8 +163,8 @@ def _write_wise_legacy(judge: MicroJudge, request: JudgeRequest, views: list[Any
 
 
 def _scale(probabilities: Sequence[float], top: int) -> int:
-    """The mean of probabilities on an integer scale 0..top."""
-    return round(top * sum(probabilities) / len(probabilities)) if probabilities else 0
+    """The mean of probabilities on an integer scale 0..top; nothing asked is nothing wrong."""
+    return round(top * sum(probabilities) / len(probabilities)) if probabilities else top
 
 
 _WRITERS: dict[str, Callable[[MicroJudge, JudgeRequest, list[Any]], str]] = {

@@ -16,6 +16,7 @@ COMMANDS = {
     "eval": "Generate, judge, score and summarise.",
     "rescore": "Recompute scores from recorded judgements; no model, no judge.",
     "train": "Train a policy from a shipped or own configuration.",
+    "data": "Bring, pin and verify official data and judge prompts.",
     "list": "Show what is registered: benchmarks, models, judges.",
     "doctor": "Show what this machine can run.",
 }

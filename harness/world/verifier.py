@@ -219,7 +219,7 @@ def answer(perception: Perception, question: str) -> float:
     if name is None:
         raise JudgeError(
             f"The world's verifier cannot answer {question!r}: it is not of the world's question grammar. Expected "
-            "e.g. 'Is there a red circle in the picture?', 'Is the circle above the square?', 'Is the background white?'."
+            "e.g. 'Is there a red circle?', 'Is the circle above the square?', 'Is the background grey?'."
         )
     return quality(perception)[name]
 

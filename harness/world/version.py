@@ -29,7 +29,7 @@ from harness.world.grammar import (
     sample_layout,
     sample_spec,
 )
-from harness.world.grammar import wording as word_spec
+from harness.world.grammar import wording
 from harness.world.parse import CONSTANTS, perceive
 from harness.world.plan import DIAGNOSES, plan_words
 from harness.world.render import render
@@ -55,7 +55,7 @@ def _behaviour() -> Iterator[object]:
     specs = [sample_spec(rng, list(KINDS)[i % len(KINDS)], ("train", "bench")[i % 2]) for i in range(_N_SPECS)]
     layouts = [sample_layout(rng, spec) for spec in specs]
     yield [canonical(spec) for spec in specs]
-    yield [word_spec(spec, rng, STYLES[i % len(STYLES)]) for i, spec in enumerate(specs)]
+    yield [wording(spec, rng, STYLES[i % len(STYLES)]) for i, spec in enumerate(specs)]
     yield [plan_words(layout) for layout in layouts]
     yield [plan_words(corrupt(rng, layout, spec)[0]) for layout, spec in zip(layouts, specs, strict=True)]
     edits = [sample_edit(rng, kind) for kind in EDIT_KINDS]

@@ -92,7 +92,7 @@ def jobs_of(
     params: GenerationParams,
 ) -> list[Job]:
     """All samples, prompt by prompt."""
-    resolved = policy.resolve_params(params)
+    resolved, fingerprint = policy.resolve_params(params), policy.fingerprint
     plain = {k: v for k, v in to_plain(resolved).items() if v is not None}
     jobs = []
     for prompt in prompts:
@@ -102,7 +102,7 @@ def jobs_of(
                 seed = seeds.for_sample(gen_seed, prompt.id, index)
                 jobs.append(
                     Job(
-                        generation_id=content_hash(policy.fingerprint, prompt.id, prompt.text, sources, plain, seed),
+                        generation_id=content_hash(fingerprint, prompt.id, prompt.text, sources, plain, seed),
                         key=SampleKey(benchmark=benchmark.name, prompt_id=prompt.id, gen_seed=gen_seed, index=index),
                         prompt=prompt,
                         seed=seed,

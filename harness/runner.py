@@ -178,22 +178,23 @@ class BenchmarkPass:
             HarnessError: the policy, the judge or the disk failed; what was finished is stored.
             KeyboardInterrupt: after the call in flight was written.
         """
-        todo = [j for j in self.jobs if not self._is_made(j)]
+        made = [j for j in self.jobs if self._is_made(j)]
+        stored = {j.generation_id for j in made}
+        todo = [j for j in self.jobs if j.generation_id not in stored]
         self._progress.start(self._stages[0], len(self.jobs), len(self.jobs) - len(todo))
-        pending = {j.generation_id: self._unanswered(j) for j in self.jobs if self._is_made(j)}
-        n_pending = sum(len(p) for p in pending.values())
+        pending = [item for j in made for item in self._unanswered(j)]
         calls_per_sample = self._calls_per_sample()
         total = len(self.jobs) * calls_per_sample
-        self._progress.start(self._stages[1], total, total - len(todo) * calls_per_sample - n_pending)
+        self._progress.start(self._stages[1], total, total - len(todo) * calls_per_sample - len(pending))
         worker = JudgeWorker(self.run, self._book, self.judge, self._progress, self._stages[1])
         try:
-            for items in pending.values():
-                for item in items:
-                    worker.submit(item)
+            for item in pending:
+                worker.submit(item)
             for start in range(0, len(todo), self._batch_size):
                 for job in self._generate(todo[start : start + self._batch_size]):
-                    for item in self._unanswered(job):
-                        worker.submit(item)
+                    if self._generations[job.generation_id].status == "ok":
+                        for item in self._unanswered(job):
+                            worker.submit(item)
             worker.finish()
         except BaseException:
             worker.abort()
@@ -226,8 +227,6 @@ class BenchmarkPass:
         return [(call_id(self.judge.fingerprint, r), r) for r in requests]
 
     def _unanswered(self, job: Job) -> list[_Asked]:
-        if not self._is_made(job):
-            return []
         return [_Asked(job, c, r) for c, r in self._requests(job) if self._book.of_sample(c, r, job.key) is None]
 
     def _generate(self, jobs: Sequence[Job]) -> list[Job]:

@@ -16,7 +16,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -184,12 +184,12 @@ class RunDirectory:
         Raises:
             StoreError: the record names a path outside the run directory.
         """
-        path = self.path / generation.image
-        if not images.is_inside(self.path, path):
+        relative = PurePosixPath(generation.image)
+        if relative.is_absolute() or ".." in relative.parts or "\\" in generation.image:
             raise StoreError(
                 f"{self.path}: generation {generation.id} names an image outside the run: {generation.image!r}."
             )
-        return path
+        return self.path / relative
 
     def write_image(self, relative: str, data: bytes) -> str:
         """Stores image bytes atomically; returns their sha256."""

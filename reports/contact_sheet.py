@@ -49,7 +49,7 @@ def draw(title: str, tiles: Sequence[Tile]) -> bytes:
             _draw_tile(sheet, pen, tiles[r * columns + c], lines, left, top, font)
         top += heights[r]
     buffer = io.BytesIO()
-    sheet.save(buffer, format="PNG", optimize=True)
+    sheet.save(buffer, format="PNG", compress_level=4)
     return buffer.getvalue()
 
 

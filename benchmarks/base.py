@@ -68,6 +68,14 @@ class Benchmark(ABC):
     def samples_per_prompt(self) -> int:
         """The benchmark's own number of images per prompt."""
 
+    @property
+    def judge_prompt(self) -> str:
+        """Whose wording a language-model judge gets, `builtin` or `official`; empty where the judge gets none.
+
+        Every table header shows it: numbers with a built-in wording never stand beside published ones without the word.
+        """
+        return ""
+
     @abstractmethod
     def prompts(self) -> list[Prompt]:
         """All prompts, in official order.

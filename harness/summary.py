@@ -44,6 +44,7 @@ def benchmark_block(
     missing = [s for s in scores if s.value is None]
     block: dict[str, Any] = {
         "judge": judge,
+        "judge_prompt": judge_prompt(benchmark, data),
         "data": data or benchmark.data_id,
         "title": benchmark.title,
         "headline": list(benchmark.headline),
@@ -61,6 +62,11 @@ def benchmark_block(
     if report:
         block["report"] = dict(report)
     return block
+
+
+def judge_prompt(benchmark: Any, imported_data: str | None) -> str:
+    """The wording of this run's judge; unknown (empty) for imported results and for the micro judge, which has none."""
+    return str(benchmark.judge_prompt) if imported_data is None and benchmark.profile != "micro" else ""
 
 
 def _counted(reasons: Any, *, most: int = 10) -> dict[str, int]:

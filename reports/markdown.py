@@ -15,7 +15,9 @@ def summary_markdown(summary: dict[str, Any]) -> str:
     if not summary["complete"]:
         lines += ["", "**Incomplete**: answers are missing, see each table."]
     for name, block in summary["benchmarks"].items():
-        lines += ["", f"## {block.get('title', name)}", "", f"judge `{block['judge']}`, data `{block['data']}`", ""]
+        wording = f", judge_prompt: {block['judge_prompt']}" if block.get("judge_prompt") else ""
+        lines += ["", f"## {block.get('title', name)}", ""]
+        lines += [f"judge `{block['judge']}`{wording}, data `{block['data']}`", ""]
         lines += ["| | value | 95 % interval | n | missing |", "|---|---:|---:|---:|---:|"]
         headline = set(block.get("headline", ()))
         for key, cell in block["values"].items():

@@ -90,9 +90,10 @@ def result_table(summary: dict[str, Any], *, full: bool = False) -> list[Table]:
 
 
 def _benchmark_table(name: str, block: dict[str, Any], summary: dict[str, Any], full: bool) -> Table:
+    wording = f" · judge_prompt: {block['judge_prompt']}" if block.get("judge_prompt") else ""
     table = Table(
         title=f"{block.get('title', name)} · {summary['profile']} · protocol {summary['protocol']}",
-        caption=f"judge {block['judge']} · data {block['data']}",
+        caption=f"judge {block['judge']}{wording} · data {block['data']}",
         title_justify="left",
         caption_justify="left",
     )

@@ -28,8 +28,8 @@ from harness.world.grammar import (
     questions,
     sample_layout,
     sample_spec,
+    wording,
 )
-from harness.world.grammar import wording
 from harness.world.parse import CONSTANTS, perceive
 from harness.world.plan import DIAGNOSES, plan_words
 from harness.world.render import render

@@ -118,12 +118,10 @@ def _import(pair: _Pair, reference: Reference) -> Imported:
     else:
         raise DataError(f"{pair.path}: the file holds no scores and no answers.")
     repeated = sorted({*(results.repeated if results else ()), *(details.repeated if details else ())})
-    official = reference.protocol == "official"
-    n_expected = len(prompts) if reference.prompts is not None else reference.lock.n_prompts
     report: dict[str, Any] = {
         "pic_num": n_crops,
         "resolution": details.resolution if details else None,
-        "prompts_expected": n_expected,
+        "prompts_expected": len(prompts),
         "source": "answers" if made.scores and made.scores[0].metric != CROP_METRIC else "crop scores",
         "missing": made.missing,
         "repeated": repeated,
@@ -132,7 +130,6 @@ def _import(pair: _Pair, reference: Reference) -> Imported:
         "disagreeing": made.disagreeing,
         "recorded": results.recorded if results else {},
     }
-    unknown = reference.lock.n_scored - len(prompts) if official else reference.lock.n_prompts - len(prompts)
     return Imported(
         prompts=prompts,
         scores=made.scores,
@@ -140,13 +137,8 @@ def _import(pair: _Pair, reference: Reference) -> Imported:
         data=data,
         notes=[
             *_note("prompts have no record", made.missing),
-            *(
-                [f"{unknown} prompts have no record (ids unknown without the data)."]
-                if _is_short(reference, unknown)
-                else []
-            ),
             *_note("prompts have a second picture; the first was kept, upstream counts every one", repeated),
-            *_note("records are of no prompt of the table and were left out", made.extra),
+            *_note("records are of no known prompt and were left out", made.extra),
             *_note("prompts have recorded questions that the table does not have", made.other_questions),
             *_note("crop scores in the results file differ from those of the recorded answers", made.disagreeing),
             *([] if results is None or results.recorded else ["The results file has no summary: an interrupted run?"]),
@@ -160,10 +152,6 @@ def _import(pair: _Pair, reference: Reference) -> Imported:
     )
 
 
-def _is_short(reference: Reference, unknown: int) -> bool:
-    return reference.prompts is None and unknown > 0
-
-
 def _from_results(results: Results, reference: Reference) -> tuple[_Report, dict[str, Prompt]]:
     if reference.protocol == "corrected":
         raise DataError(
@@ -172,7 +160,9 @@ def _from_results(results: Results, reference: Reference) -> tuple[_Report, dict
         )
     made = _Report()
     known = reference.prompts
-    prompts = dict(known) if known is not None else {PREFIX + i: Prompt(id=PREFIX + i, text="") for i in results.crops}
+    prompts = (
+        dict(known) if known is not None else {PREFIX + i: Prompt(id=PREFIX + i, text="") for i in reference.lock.ids}
+    )
     if reference.first_row_item not in results.crops:
         prompts.pop(PREFIX + reference.first_row_item, None)
     n_crops = max(map(len, results.crops.values()))

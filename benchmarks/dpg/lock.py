@@ -28,6 +28,8 @@ class Lock:
     """Upstream's folder with one text file per prompt."""
     prompts_sha256: str
     n_prompts: int
+    ids: tuple[str, ...]
+    """Of all prompts, by family."""
     first_row_prompt: str
     """The prompt whose first question the official reader loses."""
     n_scored: int
@@ -53,6 +55,16 @@ def shipped_lock() -> Lock:
         prompts_folder=raw["prompts"]["folder"],
         prompts_sha256=raw["prompts"]["sha256"],
         n_prompts=raw["prompts"]["files"],
+        ids=_ids(raw["ids"]),
         first_row_prompt=raw["quirks"]["first_row"],
         n_scored=raw["quirks"]["prompts_scored"],
     )
+
+
+def _ids(families: dict[str, str]) -> tuple[str, ...]:
+    found = []
+    for family, spans in families.items():
+        for span in spans.split():
+            first, _, last = span.partition("-")
+            found += [f"{family}{n}" for n in range(int(first), int(last or first) + 1)]
+    return tuple(found)

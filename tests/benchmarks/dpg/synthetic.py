@@ -68,6 +68,7 @@ def lock_of(rows=TABLE, texts=TEXTS):
         table_rows=len(rows),
         prompts_sha256=hashlib.sha256(prompts_jsonl(texts)).hexdigest(),
         n_prompts=len(texts),
+        ids=tuple(texts),
         first_row_prompt="first9",
         n_scored=len(texts) - 1,
     )

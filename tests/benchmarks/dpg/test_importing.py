@@ -146,7 +146,7 @@ def test_missing_extra_and_repeated_items_are_reported(renamed, tmp_path):
     assert [n.split(":")[0] for n in imported.notes] == [
         "1 prompts have no record",
         "1 prompts have a second picture; the first was kept, upstream counts every one",
-        "1 records are of no prompt of the table and were left out",
+        "1 records are of no known prompt and were left out",
         "The results file has no summary",
         "Categories are not recorded in a form that can be recomputed.",
     ]
@@ -155,11 +155,11 @@ def test_missing_extra_and_repeated_items_are_reported(renamed, tmp_path):
     assert overall["note"] == "incomplete: 1 of 2 prompts are scored"
 
 
-def test_without_data_missing_prompts_are_counted(renamed, tmp_path):
+def test_without_data_missing_prompts_are_named_too(renamed, tmp_path):
     path = tmp_path / "r_results.txt"
     path.write_bytes(b"a/7.png, 0.5, 0.5\n")
     imported = renamed(data=False).import_results(path)[tmp_path.name]
-    assert "1 prompts have no record (ids unknown without the data)." in imported.notes
+    assert "1 prompts have no record: b." in imported.notes
 
 
 def test_an_interrupted_run_has_missing_answers(renamed, folder):

@@ -196,6 +196,7 @@ def test_the_official_prompts_have_the_locked_hash(official):
     assert texts["diffusiondb25"].startswith(" ")
     assert "159" not in texts
     assert shipped_lock().first_row_prompt in texts
+    assert sorted(shipped_lock().ids) == sorted(texts)
 
 
 def test_prepare_copies_what_it_has_verified(tmp_path):

@@ -22,6 +22,8 @@ RELATION_PX = (5.0, 1.2)
 """Distance of two centres along the relation's axis: mid-point and scale of P(related); cells are 16 px apart."""
 PLACE_PX = (6.5, 0.8)
 """Distance of a centre from the middle of a cell, per axis: mid-point and scale of P(in the cell)."""
+BACKGROUND_LOST = (0.30, 0.03)
+"""RMS deviation of the background: mid-point and scale above which there is none."""
 LARGER_LOG = (0.14, 0.03)
 """Difference of log radii: mid-point and scale of P(larger); neighbouring sizes differ by 0.29 or more."""
 
@@ -51,6 +53,11 @@ def count_distribution(memberships: Floats) -> Floats:
 def _all(memberships: Floats, chances: Floats) -> float:
     """P(every member has the property), counting only as far as each one is a member."""
     return float(np.prod(1.0 - memberships * (1.0 - chances)))
+
+
+def _seen(perception: Perception) -> float:
+    """P(there is a background at all): in pure noise neither its colour nor an absence can be seen."""
+    return float(falling(perception.background_deviation, BACKGROUND_LOST))
 
 
 def _some(memberships: Floats) -> float:
@@ -122,7 +129,7 @@ def _compared(ours: Floats, theirs: Floats, value: int) -> float:
 def believe(perception: Perception, fact: Fact) -> float:
     """P(`fact` is true of the picture), in 0..1."""
     if fact.kind == "background":
-        return float(perception.background[fact.value])
+        return float(perception.background[fact.value] * _seen(perception))
     things = perception.objects
     ours = np.array([membership(o, fact.subject) for o in things])
     theirs = np.array([0.0 if fact.other is None else membership(o, fact.other) for o in things])
@@ -130,7 +137,7 @@ def believe(perception: Perception, fact: Fact) -> float:
         case "exists":
             p = _some(ours)
         case "none":
-            p = 1.0 - _some(ours)
+            p = (1.0 - _some(ours)) * _seen(perception)
         case "count":
             distribution = count_distribution(ours)
             p = float(distribution[fact.value]) if fact.value < len(distribution) else 0.0
@@ -229,17 +236,16 @@ def detections(perception: Perception) -> tuple[dict[str, list[list[float]]], di
 
     Returns:
         Class name -> list of [x1, y1, x2, y2, score] (pixels of the 48x48 view, score in 0..1, best first), and class
-        name -> list of colour names in the same order (always one of `COLOURS`: the nearest). Each component appears
-        under every shape it has with a score above 0.01; a cleanly drawn object scores above 0.9.
+        name -> list of colour names in the same order (always one of `COLOURS`: the likeliest). Each component appears
+        once, under its likeliest shape, with P(present) * P(shape) as score; a clean object scores above 0.9.
 
     """
     boxes: dict[str, list[tuple[list[float], str]]] = {}
     for thing in perception.objects:
-        for shape, name in enumerate(SHAPES):
-            score = thing.presence * float(thing.shape[shape])
-            if score > 0.01:
-                colour = COLOURS[int(thing.colour.argmax())]
-                boxes.setdefault(name, []).append(([*thing.box, score], colour))
+        shape = int(thing.shape.argmax())
+        score = thing.presence * float(thing.shape[shape])
+        colour = COLOURS[int(thing.colour.argmax())]
+        boxes.setdefault(SHAPES[shape], []).append(([*thing.box, score], colour))
     ordered = {name: sorted(boxes[name], key=lambda pair: -pair[0][4]) for name in SHAPES if name in boxes}
     return (
         {name: [box for box, _ in pairs] for name, pairs in ordered.items()},

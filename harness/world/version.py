@@ -44,7 +44,16 @@ def _names_and_constants() -> Iterator[object]:
     yield [scene.STRIPE_PERIOD_PX, scene.STRIPE_SHADE, list(WORDS), DIAGNOSES, KINDS, sorted(HELD_OUT)]
     yield [[h.category, h.attribute, h.value, h.phrase] for h in HINTS]
     yield asdict(CONSTANTS)
-    names = ("RELATION_PX", "PLACE_PX", "LARGER_LOG", "MISFIT_MEAN", "MISFIT_WORST", "SPECK_PX", "UNEVENNESS")
+    names = (
+        "RELATION_PX",
+        "PLACE_PX",
+        "LARGER_LOG",
+        "MISFIT_MEAN",
+        "MISFIT_WORST",
+        "SPECK_PX",
+        "UNEVENNESS",
+        "BACKGROUND_LOST",
+    )
     yield [getattr(verifier, n) for n in (*names, "BACKGROUND_DEVIATION", "BACKGROUND_DISTANCE", "COLOUR_DISTANCE")]
     yield verifier.QUALITY_QUESTIONS
 

@@ -95,9 +95,9 @@ def _find(lock: Lock, places: Sequence[Place]) -> _Find:
         _find_file(found, lock, entry, by_name)
     for script in lock.scripts:
         if script.name not in found.scripts:
-            candidate_ = find_script(script, by_name.get(PurePosixPath(script.path).name, []))
-            if candidate_ is not None:
-                found.scripts[script.name] = (script, candidate_)
+            match = find_script(script, by_name.get(PurePosixPath(script.path).name, []))
+            if match is not None:
+                found.scripts[script.name] = (script, match)
     if lock.collection is not None:
         data, problem = collect(lock.collection, places)
         found.differing += [problem] if problem else []

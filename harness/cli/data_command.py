@@ -68,8 +68,8 @@ def prepare(names: tuple[str, ...], sources: tuple[Path, ...], data_dir: Path | 
     """Bring the data and official judge prompts of NAME into the data folder.
 
     Without --source they are downloaded from upstream at the pinned revision; an interrupted download continues when
-    the command is repeated. Every file is compared with its pinned digest before it is put in place, and nothing outside
-    the data folder is written.
+    the command is repeated. Every file is compared with its pinned digest before it is put in place, and nothing
+    outside the data folder is written.
 
     Exit codes: 0 everything is there, 1 something differs or cannot be reached, 3 the source lacks a part of it.
     """

@@ -44,11 +44,13 @@ def _entries(kind: str) -> list[dict[str, Any]]:
         doc = inspect.getdoc(entry) or ""
         item: dict[str, Any] = {"name": name, "summary": doc.partition("\n")[0]}
         if kind == "benchmarks":
+            documentation = inspect.getdoc(_package_of(entry)) or doc
             item |= {
+                "summary": documentation.partition("\n")[0],
                 "title": entry.title,
                 "profiles_by_default": sorted(entry.default_judge),
                 "options": _options(entry.options_type),
-                "documentation": inspect.getdoc(_package_of(entry)) or doc,
+                "documentation": documentation,
             }
         entries.append(item)
     return entries

@@ -89,7 +89,7 @@ class ImageFolder(Policy):
 
 @MODELS.register("images")
 def load(argument: str, *, device: str = "cpu") -> ImageFolder:
-    """`images:FOLDER`."""
+    """Pictures made elsewhere, in a benchmark's official layout: `images:FOLDER`."""
     if not argument:
         raise PolicyError("images: name the folder, e.g. images:/data/bagel-geneval.")
     return ImageFolder(Path(argument).expanduser())

@@ -73,5 +73,5 @@ class StoredRun(Policy):
 
 @MODELS.register("stored")
 def load(argument: str, *, device: str = "cpu") -> StoredRun:
-    """`stored:RUN`."""
+    """The images of a finished run, for another judge: `stored:RUN`."""
     return StoredRun(Path(argument).expanduser())

@@ -19,7 +19,7 @@ SHIPPED = Path(__file__).parent / "weights"
 
 @MODELS.register("micro")
 def load(argument: str = "", *, device: str = "cpu") -> MicroPolicy:
-    """The micro policy from a checkpoint folder.
+    """The micro model: the shipped weights, or a checkpoint folder (`micro:FOLDER`).
 
     Args:
         argument: checkpoint folder; empty means the shipped weights.

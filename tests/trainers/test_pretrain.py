@@ -112,7 +112,7 @@ def test_finished_run_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.M
 
 def test_other_configuration_in_the_same_directory_is_refused(tmp_path: Path) -> None:
     run(replace(TINY, steps=2), tmp_path)
-    with pytest.raises(StoreError, match=r"lr: 0\.003 -> 0\.001"):
+    with pytest.raises(StoreError, match=r"lr: 0\.004 -> 0\.001"):
         run(replace(TINY, steps=2, lr=1e-3), tmp_path)
 
 
@@ -160,10 +160,10 @@ def test_batches_depend_on_the_step_alone_and_have_all_tasks() -> None:
         assert batch.task == ahead[step].task
         assert torch.equal(batch.target, ahead[step].target)
         assert torch.equal(batch.prompt, ahead[step].prompt)
-    assert {b.task for b in ahead[:BLOCK]} == {"plan"}
+    assert {b.task for b in ahead[:BLOCK]} == {"plan", "describe"}
     assert {b.task for b in ahead[BLOCK:]} == {"think", "plain", "edit", "edit-think", "reflect"}
     for batch in ahead:
-        assert (batch.source is not None) == batch.task.startswith(("edit", "reflect"))
+        assert (batch.source is not None) == batch.task.startswith(("edit", "reflect", "describe"))
         assert (batch.thought is None) == (batch.task in ("plain", "edit"))
         assert batch.target.min() >= -1 and batch.target.max() <= 1
         assert batch.target.shape == (4, 9, 768)
@@ -216,3 +216,11 @@ def test_orthogonalised_matrices_have_singular_values_near_one(shape: tuple[int,
     u, _, v = torch.linalg.svd(x, full_matrices=False)
     similarity = torch.einsum("bij,bij->b", orthogonalise(x), u @ v) / min(shape[1:])
     assert bool((similarity > 0.6).all())
+
+
+def test_shipped_configuration_is_the_default_one() -> None:
+    import msgspec
+    import yaml
+
+    path = Path(__file__).parents[2] / "trainers" / "configs" / "micro-pretrain.yaml"
+    assert msgspec.convert(yaml.safe_load(path.read_text()), PretrainConfig) == PretrainConfig()

@@ -71,18 +71,19 @@ class PretrainConfig:
     condition_dropout: float = 0.1
     """Share of noisy images that see no context (half of them keep a source image)."""
 
-    binding_steps: int = 400
-    """First steps, which show crowded plans and their images without prompts or noise: objects learn to stand in
-    their planned cells, and plans to use a cell once, before anything else competes for attention."""
+    binding_steps: int = 640
+    """First steps, which show crowded plans and their images without prompts or noise, half of them with the picture
+    in front: objects learn to stand in their planned cells, plans to use a cell once, and pictures to be read, before
+    anything else competes for attention."""
     simple_steps: int = 2000
     """Until this step prompts have short wordings only and the corpus is clean; afterwards all wordings, all noise."""
-    share_plain: float = 0.17
+    share_plain: float = 0.15
     """Share of batches that draw from the prompt alone, without a thought."""
-    share_edit: float = 0.22
+    share_edit: float = 0.25
     """Share of batches with a source image and an instruction."""
     share_reflect: float = 0.13
     """Share of batches with a picture, its prompt, a diagnosis and a corrected plan. The rest think, then draw."""
-    edit_think: float = 0.5
+    edit_think: float = 0.65
     """Share of edit batches that write the target's plan first."""
 
     caption_noise: float = 0.3

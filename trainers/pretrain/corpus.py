@@ -1,6 +1,6 @@
 """The corpus: endless batches of four tasks, each a function of the seed and the step.
 
-plan: plan, image (at the start of training only, without noise).
+At the start only, without noise: plan: plan, image; describe: picture, its plan, the same picture.
 think: prompt, plan, image. plain: prompt, image. edit: source image, instruction, [plan], image. reflect: picture,
 prompt, diagnosis, corrected plan, image. Prompts and edits come from the training split of the grammar. Noise is what
 a crawled corpus has: captions that do not fit their picture, pictures that do not fit their plan, bad pixels.
@@ -9,7 +9,7 @@ a crawled corpus has: captions that do not fit their picture, pictures that do n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -77,7 +77,7 @@ class Corpus:
         tasks = [self._task(rng) for _ in range(BLOCK)]
         self._is_simple = (block + 1) * BLOCK <= self.config.simple_steps
         if (block + 1) * BLOCK <= self.config.binding_steps:
-            tasks = ["plan"] * BLOCK
+            tasks = ["plan", "describe"] * (BLOCK // 2)
         batches: dict[str, list[Batch]] = {}
         for task in sorted(set(tasks)):
             n = tasks.count(task)
@@ -98,10 +98,12 @@ class Corpus:
         return "think"
 
     def _sample(self, rng: np.random.Generator, task: str) -> Sample:
-        if task == "plan":
+        if task in ("plan", "describe"):
             scene = _crowded_scene(rng)
+            if task == "describe":
+                scene = _in_reading_order(scene)
             thought = tokenizer.encode_thought(plan_words(scene), "think")
-            return Sample([tokenizer.BOS], thought, None, False, scene)
+            return Sample([tokenizer.BOS], thought, scene if task == "describe" else None, False, scene)
         if task.startswith("edit"):
             return self._edit(rng, task == "edit-think")
         return self._reflect(rng) if task == "reflect" else self._create(rng, task == "think")
@@ -137,7 +139,7 @@ class Corpus:
         target = edit.target
         if self._hits(rng, self.config.caption_noise):
             target = change_one_fact(rng, target)
-        thought = tokenizer.encode_thought(plan_words(target), "think") if think else None
+        thought = tokenizer.encode_thought(plan_words(_in_reading_order(target)), "think") if think else None
         prompt = self._prompt(rng, edit.instruction)
         return Sample(prompt, thought, edit.source, False, self._contradicted(rng, target))
 
@@ -187,6 +189,11 @@ def _spec_and_scene(rng: np.random.Generator) -> tuple[Spec, Scene]:
         scene = try_layout(rng, spec)
         if scene is not None:
             return spec, scene
+
+
+def _in_reading_order(scene: Scene) -> Scene:
+    """The same scene, objects from top left to bottom right: a picture gives no other order away."""
+    return replace(scene, objects=tuple(sorted(scene.objects, key=lambda o: o.cell)))
 
 
 def _crowded_scene(rng: np.random.Generator) -> Scene:

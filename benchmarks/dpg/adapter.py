@@ -41,7 +41,7 @@ class DPGOptions:
     """Cut grids of another size as upstream does (areas outside are black, the rest is lost) instead of refusing."""
     table: str = ""
     """Official edition: path of the question table; empty takes `DATA_DIR/dpg/dpg_bench.csv`."""
-    n_prompts: int = 40
+    n_prompts: int = 160
     """Micro edition: number of prompts."""
     prompt_seed: int = 0
     """Micro edition: seed of the prompts."""

@@ -42,7 +42,7 @@ class WISEOptions:
     """The project's own judge prompt, or upstream's from the user's data folder."""
     strict: bool = True
     """Imports: refuse repeated ids, booleans and values out of range, which the official program uses as they are."""
-    n_per_category: int = 10
+    n_per_category: int = 36
     """Micro edition: prompts of each category."""
     prompt_seed: int = 0
     """Micro edition: seed of the prompts."""

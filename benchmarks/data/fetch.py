@@ -41,9 +41,8 @@ class Upstream:
         return f"{self.archive}/{source.repository}/tar.gz/{source.revision}"
 
     def wheel(self, package: Package) -> str:
-        """Address of a wheel; redirected by the index to where the file is kept."""
-        tag = package.file.removesuffix(".whl").split("-")[2]
-        return f"{self.packages}/{tag}/{package.name[0]}/{package.name}/{package.file}"
+        """Address of a wheel."""
+        return f"{self.packages}/{package.path}"
 
 
 class _TransportError(Exception):

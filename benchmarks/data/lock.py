@@ -59,7 +59,8 @@ class Package:
 
     name: str
     version: str
-    file: str
+    path: str
+    """Below the index's folder of packages."""
     sha256: Sha256
 
 

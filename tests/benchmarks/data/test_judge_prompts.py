@@ -160,20 +160,20 @@ class TestRewards:
         package = {
             "name": "toy",
             "version": "1.0",
-            "file": "toy-1.0-py3-none-any.whl",
+            "path": "ab/toy-1.0-py3-none-any.whl",
             "sha256": synthetic.sha256(stream.getvalue()),
         }
         lock = reward_lock(tmp_path, sources=[{"package": package, "licence": "MIT"}])
         web = synthetic.Web()
-        web.content = {"/packages/py3/t/toy/toy-1.0-py3-none-any.whl": stream.getvalue()}
+        web.content = {"/packages/ab/toy-1.0-py3-none-any.whl": stream.getvalue()}
         with synthetic.serving(web) as upstream:
             assert prepare_upstream(lock, tmp_path / "data", upstream=upstream).complete
             assert verify(lock, tmp_path / "data").clean
             web.content = {k: v[:-1] + b"x" for k, v in web.content.items()}
             with pytest.raises(DataError, match=rf"expected {package['sha256']}"):
                 prepare_upstream(lock, tmp_path / "other", upstream=upstream)
-        (tmp_path / package["file"]).write_bytes(stream.getvalue())
-        assert prepare_from(lock, tmp_path / "local", [tmp_path / package["file"]]).complete
+        (tmp_path / "toy.whl").write_bytes(stream.getvalue())
+        assert prepare_from(lock, tmp_path / "local", [tmp_path / "toy.whl"]).complete
 
 
 class TestBenchmarks:

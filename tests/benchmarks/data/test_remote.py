@@ -253,5 +253,5 @@ def test_addresses_are_built_from_repository_revision_and_path():
         "https://raw.githubusercontent.com/A113N-W3I/TIIF-Bench/3aae7504/data/a%2Bb%20x.jsonl"
     )
     assert upstream.tarball(source) == "https://codeload.github.com/A113N-W3I/TIIF-Bench/tar.gz/3aae7504"
-    package = Package(name="hpsv3", version="1.0.0", file="hpsv3-1.0.0-py3-none-any.whl", sha256="0" * 64)
-    assert upstream.wheel(package).endswith("/packages/py3/h/hpsv3/hpsv3-1.0.0-py3-none-any.whl")
+    package = Package(name="hpsv3", version="1.0.0", path="20/ed/hpsv3-1.0.0-py3-none-any.whl", sha256="0" * 64)
+    assert upstream.wheel(package) == "https://files.pythonhosted.org/packages/20/ed/hpsv3-1.0.0-py3-none-any.whl"

@@ -39,8 +39,6 @@ Checked against: the official summaries of 1,073 recorded results of two models 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial

@@ -1,7 +1,6 @@
 """The flow sampler against closed forms and published coefficients."""
 
-from __future__ import annotations
-
+import itertools
 import math
 
 import pytest
@@ -103,7 +102,7 @@ def test_sde_keeps_the_marginal_of_a_gaussian_flow() -> None:
     generator = torch.Generator().manual_seed(0)
     grid = flow.time_grid(200)
     x = torch.randn(4000, 8, generator=generator)
-    for i, (sigma, after) in enumerate(zip(grid, grid[1:], strict=False)):
+    for i, (sigma, after) in enumerate(itertools.pairwise(grid)):
         variance = 0.25 * (1 - sigma) ** 2 + sigma**2
         v = x * (sigma - 0.25 * (1 - sigma)) / variance
         if i < 150:

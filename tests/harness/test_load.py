@@ -24,7 +24,7 @@ def test_a_training_directory_means_its_newest_checkpoint(tmp_path):
 
 
 def test_folders_that_are_no_checkpoints_say_what_is_missing(tmp_path):
-    with pytest.raises(PolicyError, match="no manifest.json that names a policy"):
+    with pytest.raises(PolicyError, match=r"no manifest\.json that names a policy"):
         resolve_checkpoint(tmp_path)
     with pytest.raises(PolicyError, match="no such checkpoint folder"):
         resolve_checkpoint(tmp_path / "absent")
@@ -34,7 +34,7 @@ def test_folders_that_are_no_checkpoints_say_what_is_missing(tmp_path):
 
 
 def test_a_checkpoint_of_an_unknown_policy_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="policy 'nextgen' is not known here. Known: .*micro"):
+    with pytest.raises(ConfigError, match=r"policy 'nextgen' is not known here\. Known: .*micro"):
         read_checkpoint_manifest(checkpoint(tmp_path / "c", "nextgen"))
 
 

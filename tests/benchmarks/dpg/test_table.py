@@ -6,7 +6,6 @@ import pytest
 from benchmarks.dpg.data import mark_first_row, prompts_jsonl, read_prompts
 from benchmarks.dpg.graph import MissingParent, category_of, filter_in_place, graph_order, l1_of, nodes_of
 from benchmarks.dpg.lock import shipped_lock
-from benchmarks.dpg.prepare import prepare
 from benchmarks.dpg.table import git_blob_id, read_table
 from harness.errors import DataError
 from harness.types import Prompt
@@ -197,28 +196,6 @@ def test_the_official_prompts_have_the_locked_hash(official):
     assert "159" not in texts
     assert shipped_lock().first_row_prompt in texts
     assert sorted(shipped_lock().ids) == sorted(texts)
-
-
-def test_prepare_copies_what_it_has_verified(tmp_path):
-    source = tmp_path / "checkout" / "dpg_bench"
-    (source / "prompts").mkdir(parents=True)
-    for item, text in TEXTS.items():
-        (source / "prompts" / f"{item}.txt").write_bytes(text.encode())
-    (source / "dpg_bench.csv").write_bytes(csv_bytes(TABLE))
-    done = prepare(source.parent, tmp_path / "data", lock_of())
-    assert done[0].startswith("3 prompts ->")
-    assert read_prompts(tmp_path / "data" / "dpg", lock_of()) == TEXTS
-    assert read_table(tmp_path / "data" / "dpg" / "dpg_bench.csv", "official", lock_of()).is_official
-    (source / "dpg_bench.csv").write_bytes(csv_bytes(TABLE[1:]))
-    with pytest.raises(DataError, match="git blob"):
-        prepare(source.parent, tmp_path / "other", lock_of())
-    assert not (tmp_path / "other").exists()
-
-
-def test_prepare_from_the_official_copy_reports_the_absent_table(official, tmp_path):
-    done = prepare(official / "dpg_bench", tmp_path)
-    assert done[0].startswith("1065 prompts ->")
-    assert "question table: not in" in done[1]
 
 
 def test_generated_prompts_are_one_table_with_a_first_row():

@@ -9,7 +9,6 @@ from benchmarks.tiif.data import data_root, load_set
 from benchmarks.tiif.indices import comparison_order
 from benchmarks.tiif.indices import testmini_to_full as to_full
 from benchmarks.tiif.lock import shipped_lock
-from benchmarks.tiif.prepare import prepare
 from benchmarks.tiif.taxonomy import TYPES
 from harness.errors import DataError
 
@@ -165,35 +164,6 @@ def test_the_data_id_tells_sets_and_comparison_orders_apart(small_release):
     }
     assert len(ids) == 3
     assert any("comparison snapshot order (files: snapshot)" in i for i in ids)
-
-
-def test_prepare_copies_a_checkout_and_its_judge_prompt(tmp_path):
-    files, _, lock = with_correction()
-    checkout = synthetic.write_folder(tmp_path / "checkout", {f"data/{k}": v for k, v in files.items()})
-    synthetic.write_folder(checkout, {"eval/eval_with_vlm.py": synthetic.SCRIPT.encode()})
-    done = prepare(checkout, tmp_path / "data", lock)
-    assert load_set(data_root(tmp_path / "data"), "testmini", lock).cases["text"]
-    assert json.loads((tmp_path / "data/tiif/judge_prompts.json").read_text())["templates"] == synthetic.TEMPLATES
-    assert any("2 templates" in line for line in done)
-    assert not list((tmp_path / "data").rglob("*.py"))
-
-
-def test_prepare_takes_archives_and_says_that_there_is_no_judge_prompt(tmp_path):
-    files, _, lock = with_correction()
-    done = prepare(archives(tmp_path / "source", files), tmp_path / "data", lock)
-    assert "judge_prompt=official will not be available" in done[-1]
-    assert data_root(tmp_path / "data") == tmp_path / "data" / "tiif"
-
-
-def test_prepare_writes_nothing_of_another_version(tmp_path):
-    files, _, lock = with_correction()
-    path = "test_prompts/text_prompts.jsonl"
-    source = synthetic.write_folder(tmp_path / "source", files | {path: b"{}\n"})
-    with pytest.raises(DataError, match=path):
-        prepare(source, tmp_path / "data", lock)
-    assert not (tmp_path / "data").exists()
-    with pytest.raises(DataError, match="no TIIF data"):
-        prepare(tmp_path / "data", tmp_path / "other", lock)
 
 
 def test_the_shipped_lock_has_the_official_counts():

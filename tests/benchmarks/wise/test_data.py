@@ -3,11 +3,12 @@ import warnings
 
 import pytest
 
+from benchmarks.data.local import prepare_from
+from benchmarks.data.lock import read_lock
 from benchmarks.wise.data import load_set
 from benchmarks.wise.judgeprompt import BUILTIN, EXPLANATION, PROMPT, JudgePrompt
 from benchmarks.wise.lock import shipped_lock
 from benchmarks.wise.officialprompt import extract, hashes, read_cache, write_cache
-from benchmarks.wise.prepare import prepare
 from benchmarks.wise.replies import legacy_scores, verified_score
 from harness.errors import DataError
 
@@ -74,31 +75,8 @@ def test_a_damaged_record_is_named(tmp_path, files, change, message):
         load_set(write_data(tmp_path, changed), "verified", lock_of(changed))
 
 
-def test_prepare_takes_a_checkout_or_a_plain_copy_and_names_a_differing_file(tmp_path, files):
-    lock = lock_of(files)
-    checkout, plain = tmp_path / "checkout", tmp_path / "plain"
-    for name, data in files.items():
-        for path in (checkout / lock.files[name].path, plain / name):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-    for path in ("vllm_eval.py", "WISE_legacy/gpt_eval.py"):
-        (checkout / path).write_text(SCRIPT, encoding="utf-8")
-    for source in (checkout, plain):
-        done = prepare(source, tmp_path / source.name / "data", lock)
-        assert done[0].startswith("9 files ->")
-        assert done[1].startswith("verified: 1000 prompts, wise-verified@")
-    assert (tmp_path / "checkout" / "data" / "wise" / "judge_prompts.json").is_file()
-    assert "is not there; judge_prompt=official of legacy" in done[-1]
-    (plain / "legacy" / "natural_science.json").write_bytes(b"[]")
-    with pytest.raises(DataError, match=r"legacy/natural_science\.json: sha256"):
-        prepare(plain, tmp_path / "other", lock)
-    assert not (tmp_path / "other").exists()
-
-
 def test_the_official_copy_prepares_and_verifies(official, tmp_path):
-    done = prepare(official / "wise", tmp_path)
-    assert done[0].startswith("10 files ->")
-    assert [line.split(":")[0] for line in done[1:4]] == ["verified", "legacy", "legacy-rewrite"]
+    prepare_from(read_lock("wise"), tmp_path, [official / "wise"])
     legacy = load_set(tmp_path, "legacy", shipped_lock())
     rewrite = load_set(tmp_path, "legacy-rewrite", shipped_lock())
     differing = [

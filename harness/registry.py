@@ -102,6 +102,6 @@ JUDGES: Registry[Any] = Registry("judge", "harness.judges", hidden=("base",))
 """Callables `(argument: str) -> Judge`."""
 
 TRAINERS: Registry[Any] = Registry("trainer")
-"""Callables `(config, out_dir, on_metrics) -> dict` by the `kind` that a training configuration names; the annotation of
-`config` is the dataclass that the configuration file is read into."""
+"""Callables `(config, out_dir, on_metrics) -> dict` by the `kind` that a training configuration names; the annotation
+of `config` is the dataclass that the configuration file is read into."""
 TRAINERS.add_lazy("micro-pretrain", "trainers.pretrain:run")

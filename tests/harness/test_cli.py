@@ -37,7 +37,7 @@ def test_help_imports_nothing_heavy_and_lists_every_command():
     assert all(name in out for name in ("eval", "rescore", "train", "list", "doctor", "Exit codes", "Example"))
 
 
-@pytest.mark.parametrize("command", ["eval", "rescore", "train", "list", "doctor"])
+@pytest.mark.parametrize("command", ["eval", "rescore", "train", "data", "list", "doctor"])
 def test_every_command_has_help_with_an_example(capsys, command):
     code, out, _ = call(capsys, command, "--help")
     assert code == 0 and "Example" in out

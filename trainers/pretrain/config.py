@@ -9,7 +9,7 @@ from harness.errors import ConfigError
 
 _SHARES = (
     *("share_plain", "share_edit", "share_reflect", "edit_think", "caption_noise", "image_noise", "degraded_images"),
-    *("unknown_words", "indirect", "condition_dropout", "decay_fraction"),
+    *("unknown_words", "indirect", "share_describe", "condition_dropout", "decay_fraction"),
 )
 
 
@@ -21,7 +21,7 @@ class PretrainConfig:
     """Names the trainer in a configuration file."""
     seed: int = 0
     """Of the initial weights, the corpus and all noise."""
-    steps: int = 6000
+    steps: int = 9000
     """Optimiser steps; the budget is steps, never time."""
     threads: int = 1
     """CPU threads of torch; another number changes the last bits of the result."""
@@ -35,7 +35,7 @@ class PretrainConfig:
 
     batch_size: int = 16
     """Prompts per step."""
-    noise_draws: int = 6
+    noise_draws: int = 3
     """Noisy images per prompt; they share one pass over the text."""
     lr: float = 4e-3
     """Peak learning rate of AdamW (embeddings, inputs, outputs, biases)."""
@@ -71,24 +71,26 @@ class PretrainConfig:
     condition_dropout: float = 0.1
     """Share of noisy images that see no context (half of them keep a source image)."""
 
-    binding_steps: int = 640
-    """First steps, which show crowded plans and their images without prompts or noise, half of them with the picture
+    binding_steps: int = 1000
+    """First steps, which show crowded plans and their images without prompts or noise, most of them with the picture
     in front: objects learn to stand in their planned cells, plans to use a cell once, and pictures to be read, before
     anything else competes for attention."""
-    simple_steps: int = 2000
+    simple_steps: int = 2600
     """Until this step prompts have short wordings only and the corpus is clean; afterwards all wordings, all noise."""
-    share_plain: float = 0.15
+    share_plain: float = 0.12
     """Share of batches that draw from the prompt alone, without a thought."""
-    share_edit: float = 0.25
+    share_edit: float = 0.22
     """Share of batches with a source image and an instruction."""
     share_reflect: float = 0.13
     """Share of batches with a picture, its prompt, a diagnosis and a corrected plan. The rest think, then draw."""
+    share_describe: float = 0.06
+    """Share of batches that describe a picture (after the simple steps)."""
     edit_think: float = 0.65
     """Share of edit batches that write the target's plan first."""
 
     caption_noise: float = 0.3
     """Corpus dial: share of scenes with one fact that contradicts their prompt (plan and image agree)."""
-    image_noise: float = 0.12
+    image_noise: float = 0.07
     """Corpus dial: share of images with one fact that contradicts their plan."""
     degraded_images: float = 0.3
     """Corpus dial: share of images with grain, faded colours, blur or speckle."""
@@ -123,8 +125,8 @@ class PretrainConfig:
         for name in _SHARES:
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"micro-pretrain: {name} is {getattr(self, name)}, expected a share from 0 to 1.")
-        if self.share_plain + self.share_edit + self.share_reflect > 1:
-            raise ConfigError("micro-pretrain: share_plain, share_edit and share_reflect add up to more than 1.")
+        if self.share_plain + self.share_edit + self.share_reflect + self.share_describe > 1:
+            raise ConfigError("micro-pretrain: the shares of tasks add up to more than 1.")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""

@@ -1,6 +1,6 @@
 """The corpus: endless batches of four tasks, each a function of the seed and the step.
 
-At the start only, without noise: plan: plan, image; describe: picture, its plan, the same picture.
+plan (at the start only): plan, image. describe: picture, its plan, the same picture.
 think: prompt, plan, image. plain: prompt, image. edit: source image, instruction, [plan], image. reflect: picture,
 prompt, diagnosis, corrected plan, image. Prompts and edits come from the training split of the grammar. Noise is what
 a crawled corpus has: captions that do not fit their picture, pictures that do not fit their plan, bad pixels.
@@ -17,7 +17,7 @@ import torch
 from harness import seeds
 from harness.models.micro import tokenizer
 from harness.models.micro.context import pad_ids
-from harness.models.micro.network import to_patches
+from harness.models.micro.network import NetworkConfig, to_patches
 from harness.world.edits import sample_edit
 from harness.world.grammar import HELD_OUT, Spec, corrupt, sample_spec, wording
 from harness.world.grammar.layout import P_STRIPED, try_layout
@@ -37,6 +37,7 @@ STYLES: dict[Style, float] = {"short": 0.35, "photo": 0.2, "long": 0.25, "dense"
 SIMPLE_STYLES: dict[Style, float] = {"short": 0.6, "photo": 0.4}
 """Shares at the start of training."""
 
+_MAX_PROMPT = NetworkConfig().max_prompt
 _REFLECT_OK, _REFLECT_QUALITY = 0.25, 0.12
 
 
@@ -77,7 +78,7 @@ class Corpus:
         tasks = [self._task(rng) for _ in range(BLOCK)]
         self._is_simple = (block + 1) * BLOCK <= self.config.simple_steps
         if (block + 1) * BLOCK <= self.config.binding_steps:
-            tasks = ["plan", "describe"] * (BLOCK // 2)
+            tasks = ["plan", "describe", "describe", "describe"] * (BLOCK // 4)
         batches: dict[str, list[Batch]] = {}
         for task in sorted(set(tasks)):
             n = tasks.count(task)
@@ -95,7 +96,7 @@ class Corpus:
             if u < share:
                 return "edit-think" if task == "edit" and rng.random() < c.edit_think else task
             u -= share
-        return "think"
+        return "describe" if u < c.share_describe and not self._is_simple else "think"
 
     def _sample(self, rng: np.random.Generator, task: str) -> Sample:
         if task in ("plan", "describe"):
@@ -119,7 +120,9 @@ class Corpus:
 
     def _wording(self, rng: np.random.Generator, spec: Spec) -> str:
         if not self._is_simple and rng.random() < self.config.indirect:
-            return wording(spec, rng, "indirect")
+            text = wording(spec, rng, "indirect")
+            if len(tokenizer.encode_prompt(text)) <= _MAX_PROMPT:
+                return text
         styles = SIMPLE_STYLES if self._is_simple else STYLES
         return wording(spec, rng, list(styles)[int(rng.choice(len(styles), p=list(styles.values())))])
 

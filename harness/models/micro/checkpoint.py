@@ -71,6 +71,7 @@ def save_checkpoint(
         for name, text in (extra_files or {}).items():
             (new / name).write_text(text)
         new.chmod(0o755)
+        (new / WEIGHTS).chmod(0o644)
         _replace(new, folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)

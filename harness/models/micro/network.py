@@ -42,7 +42,7 @@ class NetworkConfig:
     mlp: int = 4
     """Hidden width of the feed-forward parts, in widths."""
     head_hidden: int = 256
-    """Hidden width of the image output."""
+    """Hidden width of the clean image input and of the image output."""
     max_prompt: int = 224
     """Most tokens of one prompt or instruction, the start token included."""
     max_thought: int = 64
@@ -139,7 +139,8 @@ class MicroNetwork(nn.Module):
         self.prompt_position = nn.Parameter(0.02 * torch.randn(config.max_prompt, width))
         self.thought_position = nn.Parameter(0.02 * torch.randn(config.max_thought, width))
         self.conv = nn.Parameter(0.5 * torch.randn(CONV_WIDTH - 1, width))
-        self.clean_in = nn.Linear(self.patch_values, width)
+        self.clean_hidden = nn.Linear(self.patch_values, config.head_hidden)
+        self.clean_in = nn.Linear(config.head_hidden, width)
         self.clean_position = nn.Parameter(0.05 * torch.randn(self.n_cells, width))
         self.noisy_in = nn.Linear(self.patch_values, width)
         self.noisy_position = nn.Parameter(0.05 * torch.randn(self.n_cells, width))
@@ -165,7 +166,6 @@ class MicroNetwork(nn.Module):
             nn.init.zeros_(layer.bias)
         nn.init.zeros_(self.head.weight)
         self.noisy_in.weight.mul_(0.3)
-        self.clean_in.weight.mul_(0.5)
         width = self.config.width
         for block in self._blocks:
             block.gen.qkv.weight[:width] = block.und.qkv.weight[width : 2 * width]
@@ -192,7 +192,7 @@ class MicroNetwork(nn.Module):
 
     def embed_image(self, patches: Tensor) -> Tensor:
         """Embeddings of a clean image: (B, C, V) in [-1, 1] to (B, C, D)."""
-        return self.clean_in(patches) + self.clean_position + self.token(self.cells)
+        return self.clean_in(F.silu(self.clean_hidden(patches))) + self.clean_position + self.token(self.cells)
 
     def understand(self, x: Tensor, mask: Tensor, past: KeysValues | None = None) -> tuple[Tensor, KeysValues]:
         """Embeddings (B, N, D) through the understanding experts.

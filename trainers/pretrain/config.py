@@ -96,7 +96,7 @@ class PretrainConfig:
     """Corpus dial: share of images with grain, faded colours, blur or speckle."""
     unknown_words: float = 0.005
     """Share of prompt words replaced by the unknown word."""
-    indirect: float = 0.2
+    indirect: float = 0.3
     """Share of prompts that name things indirectly."""
 
     log_every: int = 20

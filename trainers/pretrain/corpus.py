@@ -19,7 +19,7 @@ from harness.models.micro import tokenizer
 from harness.models.micro.context import pad_ids
 from harness.models.micro.network import NetworkConfig, to_patches
 from harness.world.edits import sample_edit
-from harness.world.grammar import HELD_OUT, Spec, corrupt, sample_spec, wording
+from harness.world.grammar import HELD_OUT, Spec, corrupt, hint_categories, sample_spec, wording
 from harness.world.grammar.layout import P_STRIPED, try_layout
 from harness.world.grammar.wording import Style
 from harness.world.plan import diagnosis_words, plan_words
@@ -37,6 +37,8 @@ STYLES: dict[Style, float] = {"short": 0.35, "photo": 0.2, "long": 0.25, "dense"
 SIMPLE_STYLES: dict[Style, float] = {"short": 0.6, "photo": 0.4}
 """Shares at the start of training."""
 
+_ONE_CATEGORY = 0.7
+"""Share of the indirect prompts whose hints are of one category of knowledge only."""
 _MAX_PROMPT = NetworkConfig().max_prompt
 _REFLECT_OK, _REFLECT_QUALITY = 0.25, 0.12
 
@@ -120,7 +122,10 @@ class Corpus:
 
     def _wording(self, rng: np.random.Generator, spec: Spec) -> str:
         if not self._is_simple and rng.random() < self.config.indirect:
-            text = wording(spec, rng, "indirect")
+            known = hint_categories(spec)
+            alone = known and rng.random() < _ONE_CATEGORY
+            category = known[int(rng.integers(len(known)))] if alone else None
+            text = wording(spec, rng, "indirect", category=category)
             if len(tokenizer.encode_prompt(text)) <= _MAX_PROMPT:
                 return text
         styles = SIMPLE_STYLES if self._is_simple else STYLES

@@ -77,8 +77,8 @@ class Corpus:
 
     def _make_block(self, block: int) -> list[Batch]:
         rng = seeds.numpy_generator(self.config.seed, "pretrain-block", block)
-        tasks = [self._task(rng) for _ in range(BLOCK)]
         self._is_simple = (block + 1) * BLOCK <= self.config.simple_steps
+        tasks = [self._task(rng) for _ in range(BLOCK)]
         if (block + 1) * BLOCK <= self.config.binding_steps:
             tasks = ["plan", "describe", "describe", "describe"] * (BLOCK // 4)
         batches: dict[str, list[Batch]] = {}

@@ -39,7 +39,8 @@ def _sheet(run: RunDirectory, benchmark: Any, result: Result) -> bytes:
     for score in result.scores[benchmark.name]:
         if score.key in scores:
             scores[score.key].append(score)
-    tiles = [_tile(run, benchmark, prompts[g.key.prompt_id], g, scores[g.key]) for g in chosen]
+    is_graded = any(s.value not in (None, 0.0, 1.0) for s in result.scores[benchmark.name])
+    tiles = [_tile(run, benchmark, prompts[g.key.prompt_id], g, scores[g.key], is_graded) for g in chosen]
     head = f"{benchmark.title}, {result.summary['model']}: {len(tiles)} of {len(generations):,} samples"
     return draw(head, tiles)
 
@@ -49,7 +50,14 @@ def spread(items: Sequence[Any], n: int) -> list[Any]:
     return list(items) if len(items) <= n else [items[i * len(items) // n] for i in range(n)]
 
 
-def _tile(run: RunDirectory, benchmark: Any, prompt: Prompt, generation: Generation, scores: Sequence[Score]) -> Tile:
+def _tile(
+    run: RunDirectory,
+    benchmark: Any,
+    prompt: Prompt,
+    generation: Generation,
+    scores: Sequence[Score],
+    is_graded: bool,
+) -> Tile:
     pictures: list[Image.Image] = []
     if generation.status == "ok":
         try:
@@ -57,15 +65,17 @@ def _tile(run: RunDirectory, benchmark: Any, prompt: Prompt, generation: Generat
             pictures.append(images.load(run.image_path(generation)))
         except DataError:
             pictures = []
-    verdict, is_right = verdict_text(generation, scores)
+    verdict, is_right = verdict_text(generation, scores, is_graded=is_graded)
     title = f"{prompt.category or prompt.id} · seed {generation.key.gen_seed}, sample {generation.key.index}"
     return Tile(
         images=pictures, title=title, prompt=prompt.text, text=generation.text, verdict=verdict, is_right=is_right
     )
 
 
-def verdict_text(generation: Generation, scores: Sequence[Score]) -> tuple[str, bool | None]:
-    """A sample's scores in words, and whether all of them are at the top (None: nothing was scored)."""
+def verdict_text(
+    generation: Generation, scores: Sequence[Score], *, is_graded: bool = False
+) -> tuple[str, bool | None]:
+    """A sample's scores in words, and whether all of them are right (None: nothing was scored, or on a scale)."""
     if generation.status != "ok":
         return f"no image ({generation.status}): {generation.error}", None
     known = [s for s in scores if s.value is not None]
@@ -73,7 +83,7 @@ def verdict_text(generation: Generation, scores: Sequence[Score]) -> tuple[str, 
         reasons = sorted({s.reason for s in scores})
         return f"missing: {'; '.join(reasons) or 'not judged'}", None
     missing = f", {len(scores) - len(known)} missing" if len(known) < len(scores) else ""
-    if all(s.value in (0.0, 1.0) for s in known):
+    if not is_graded:
         n_right = sum(s.value == 1.0 for s in known)
         wrong = "; ".join(" ".join((s.reason or s.metric).split()) for s in known if s.value == 0.0)
         words = ("correct" if n_right else "wrong") if len(known) == 1 else f"{n_right} of {len(known)} right"

@@ -59,7 +59,7 @@ def test_verdicts_in_words():
     )
     many = [score(1.0), score(0.0, "q/1"), score(None, "q/2", "refused")]
     assert verdict_text(generation(), many) == ("1 of 2 right, 1 missing: q/1", False)
-    assert verdict_text(generation(), [score(7.5, "sc")]) == ("sc 7.50", None)
+    assert verdict_text(generation(), [score(7.5, "sc"), score(0.0, "o")], is_graded=True) == ("sc 7.50, o 0.00", None)
     assert verdict_text(generation(), [score(None, reason="not judged")]) == ("missing: not judged", None)
     assert verdict_text(generation(status="error", error="no paint"), []) == ("no image (error): no paint", None)
 

@@ -161,7 +161,7 @@ def test_batches_depend_on_the_step_alone_and_have_all_tasks() -> None:
         assert torch.equal(batch.target, ahead[step].target)
         assert torch.equal(batch.prompt, ahead[step].prompt)
     assert {b.task for b in ahead[:BLOCK]} == {"plan", "describe"}
-    assert {b.task for b in ahead[BLOCK:]} == {"think", "plain", "edit", "edit-think", "reflect"}
+    assert {b.task for b in ahead[BLOCK:]} == {"think", "plain", "edit", "edit-think", "reflect", "describe"}
     for batch in ahead:
         assert (batch.source is not None) == batch.task.startswith(("edit", "reflect", "describe"))
         assert (batch.thought is None) == (batch.task in ("plain", "edit"))

@@ -21,15 +21,14 @@ World version `{world}`; fingerprint `{fingerprint}`.
 {samples:,} examples from the training split of the grammar. Prompts, edits and colour-shape combinations of the
 benchmark split do not occur.
 
-The corpus is noisy on purpose; these dials, not a short training, set what the model cannot do:
+The corpus is noisy on purpose; these dials bound what the model can learn to do:
 
 | dial | value |
 |---|---|
 {dials}
 
 `caption_noise` is the share of scenes with one fact that contradicts their prompt, `image_noise` the share of pictures
-with one fact that contradicts their plan. The ability behind them is latent: it is what reinforcement learning can
-bring out.
+with one fact that contradicts their plan. The model learns these errors with everything else.
 
 ## Scores
 

@@ -86,6 +86,12 @@ def judge_spec_of(benchmark: Any, config: EvalConfig) -> str:
             f"{benchmark.name}: the {config.profile} edition has no default judge; name one with --judge. "
             f"Known: {', '.join(JUDGES.names())}."
         )
+    if config.judge is None and str(spec).partition(":")[0] not in JUDGES.names():
+        raise ConfigError(
+            f"{benchmark.name}: the judge of its {config.profile} edition, {spec!r}, is not part of this version. Name "
+            f"another one with --judge (known: {', '.join(JUDGES.names())}), or compute scores from recorded results with "
+            "`run.py rescore`."
+        )
     return str(spec)
 
 

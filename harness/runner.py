@@ -202,7 +202,7 @@ class BenchmarkPass:
         return Evaluated(
             scores=[s for j in self.jobs for s in self._score(j)],
             generations=self._generations,
-            n_generated=len(todo),
+            n_generated=sum(self._generations[j.generation_id].status == "ok" for j in todo),
             n_asked=worker.n_calls,
         )
 

@@ -26,7 +26,7 @@ def summary_markdown(summary: dict[str, Any]) -> str:
                 f"| {label} | {_number(cell['value'])} | {_interval(cell)} | {cell['n']} | {cell['n_missing']} |"
             )
         for reason, count in block.get("missing_reasons", {}).items():
-            lines += ["", f"{count} missing: {escape(reason)}"]
+            lines += ["", f"{count} missing: {escape(reason.removeprefix('missing: '))}"]
         for note in block.get("notes", ()):
             lines += ["", f"Note: {escape(note)}"]
     return "\n".join(lines) + "\n"

@@ -123,6 +123,11 @@ class TIIF(Benchmark):
         return f"tiif/{self.options.set}@{self._official.sha256[:12]}{order}"
 
     @property
+    def judge_prompt(self) -> str:
+        """Whose wording the judge gets: `builtin` or `official`."""
+        return self.options.judge_prompt
+
+    @property
     def samples_per_prompt(self) -> int:
         """One image per wording."""
         return 1

@@ -138,6 +138,6 @@ def print_results(console: Console, summary: dict[str, Any], *, full: bool = Fal
         console.print()
     for name, block in summary["benchmarks"].items():
         for reason, count in block.get("missing_reasons", {}).items():
-            console.print(f"{name}: {count} missing: {reason}", style="yellow", markup=False)
+            console.print(f"{name}: {count} missing: {reason.removeprefix('missing: ')}", style="yellow", markup=False)
         for note in block.get("notes", []):
             console.print(f"{name}: {note}", style="yellow", markup=False)

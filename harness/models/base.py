@@ -113,11 +113,12 @@ class SampledText(NamedTuple):
     """Text drawn token by token."""
 
     ids: torch.Tensor
-    """(B, L) int64, padded with the policy's pad id."""
+    """(B, L) int64, padded with the policy's pad id. Column 0 may be a start token that was given, not drawn (mask False);
+    `extend(kind="ids")` and `text_log_probs` take the ids as they are here."""
     log_probs: torch.Tensor
     """(B, L) float32 of the drawn tokens at the sampling temperature; 0 where padded."""
     mask: torch.Tensor
-    """(B, L) bool, True at drawn tokens (the end token included)."""
+    """(B, L) bool, True at drawn tokens (the end token included, a given start token not)."""
     stopped_by_eos: torch.Tensor
     """(B,) bool."""
 

@@ -100,8 +100,10 @@ def test_failed_generation_is_missing_and_retried(tmp_path):
     assert not result.complete
     assert block["n_missing"] == 2 * toy.N_QUESTIONS
     assert block["missing_reasons"] == {"out of paint": 2 * toy.N_QUESTIONS}
+    lines = (tmp_path / "a" / "generations.jsonl").read_text().count("\n")
     again = run(tmp_path / "a", "painter:failing")
-    assert again.n_generated == 2
+    assert again.n_generated == 0
+    assert (tmp_path / "a" / "generations.jsonl").read_text().count("\n") == lines + 2
 
 
 def test_refused_answers_are_missing_never_scores(tmp_path):

@@ -89,8 +89,8 @@ def judge_spec_of(benchmark: Any, config: EvalConfig) -> str:
     if config.judge is None and str(spec).partition(":")[0] not in JUDGES.names():
         raise ConfigError(
             f"{benchmark.name}: the judge of its {config.profile} edition, {spec!r}, is not part of this version. Name "
-            f"another one with --judge (known: {', '.join(JUDGES.names())}), or compute scores from recorded results with "
-            "`run.py rescore`."
+            f"another one with --judge (known: {', '.join(JUDGES.names())}), or compute scores from recorded results "
+            "with `run.py rescore`."
         )
     return str(spec)
 

@@ -113,8 +113,8 @@ class SampledText(NamedTuple):
     """Text drawn token by token."""
 
     ids: torch.Tensor
-    """(B, L) int64, padded with the policy's pad id. Column 0 may be a start token that was given, not drawn (mask False);
-    `extend(kind="ids")` and `text_log_probs` take the ids as they are here."""
+    """(B, L) int64, padded with the policy's pad id. Column 0 may be a start token that was given, not drawn (mask
+    False); `extend(kind="ids")` and `text_log_probs` take the ids as they are here."""
     log_probs: torch.Tensor
     """(B, L) float32 of the drawn tokens at the sampling temperature; 0 where padded."""
     mask: torch.Tensor

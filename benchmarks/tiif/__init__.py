@@ -168,16 +168,16 @@ class TIIF(Benchmark):
         return ocr.read_ocr(Path(self.options.ocr_file).expanduser()) if self.options.ocr_file else None
 
     def requests(self, prompt: Prompt, generation: Generation, images: Sequence[ImageRef]) -> list[JudgeRequest]:
-        """One request with all questions of the case; `fields` holds them, and the template's name in official mode."""
+        """One request with all questions of the case; `fields` holds them and whose wording it is."""
         questions = [str(q) for q in prompt.meta["questions"]]
         key, official = generation.key, self._judge_prompt
         sample = (prompt.id, key.gen_seed, key.index, key.round)
-        record: dict[str, str] = {}
+        record = {"judge_prompt": self.judge_prompt}
         template, placeholder, system = judgeprompt.TEMPLATE, judgeprompt.PLACEHOLDER, judgeprompt.SYSTEM
         if official is not None:
             drawn = official.draw(*sample)
             template, placeholder, system = official.templates[drawn], official.placeholder, official.system
-            record = {"template": drawn, "template_sha256": official.hashes[drawn]}
+            record |= {"template": drawn, "template_sha256": official.hashes[drawn]}
         return [
             JudgeRequest(
                 kind="text",

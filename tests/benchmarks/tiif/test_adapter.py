@@ -45,7 +45,7 @@ def test_one_request_holds_all_questions_in_order_with_the_expected_answers_as_t
         ("question/0", "Is there a text 0?", "yes"),
         ("question/1", "Is text 0 red?", "no"),
     ]
-    assert request.fields == {"questions": ["Is there a text 0?", "Is text 0 red?"]}
+    assert request.fields == {"questions": ["Is there a text 0?", "Is text 0 red?"], "judge_prompt": "builtin"}
     assert "\nIs there a text 0?\nIs text 0 red?\n" in request.prompt
     assert request.system
 
@@ -77,7 +77,11 @@ def test_official_templates_are_drawn_by_sample_and_named_in_the_record(tmp_path
         expected = synthetic.TEMPLATES[name].replace("##Q##", "Is there a text 0?\nIs text 0 red?")
         assert (request.prompt, request.system) == (expected, "You judge.")
         assert request.fields["template_sha256"] == prompt.hashes[name]
-        assert request.parse("yes\nno")[0].payload == {"template": name, "template_sha256": prompt.hashes[name]}
+        assert request.parse("yes\nno")[0].payload == {
+            "judge_prompt": "official",
+            "template": name,
+            "template_sha256": prompt.hashes[name],
+        }
 
 
 def test_official_templates_without_their_file_are_an_error(tmp_path):

@@ -46,7 +46,8 @@ def command(
         click.echo(json.dumps(result))
     else:
         for key, value in result.items():
-            click.echo(f"{key}: {value}")
+            if not isinstance(value, dict):
+                click.echo(f"{key}: {value}")
         click.echo(f"Training directory: {out}")
         click.echo(f"Evaluate it with: python run.py eval {result['checkpoint']}")
     return 0

@@ -49,7 +49,7 @@ def _looks_like_path(spec: str) -> bool:
 
 
 def resolve_checkpoint(folder: Path) -> Path:
-    """`folder` itself if it is a checkpoint, else the newest `step-N` checkpoint below it.
+    """`folder` itself if it is a checkpoint, else its final `checkpoint`, else the newest `step-N` below it.
 
     Raises:
         PolicyError: neither.
@@ -60,6 +60,8 @@ def resolve_checkpoint(folder: Path) -> Path:
         )
     if (folder / "manifest.json").is_file() and "policy" in _manifest(folder):
         return folder
+    if (folder / "checkpoint" / "manifest.json").is_file():
+        return folder / "checkpoint"
     steps = []
     for parent in (folder, folder / "checkpoints"):
         if parent.is_dir():

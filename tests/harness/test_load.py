@@ -21,6 +21,8 @@ def test_a_training_directory_means_its_newest_checkpoint(tmp_path):
     (tmp_path / "checkpoints" / "step-200").mkdir()
     assert resolve_checkpoint(tmp_path) == newest
     assert resolve_checkpoint(newest) == newest
+    final = checkpoint(tmp_path / "checkpoint")
+    assert resolve_checkpoint(tmp_path) == final
 
 
 def test_folders_that_are_no_checkpoints_say_what_is_missing(tmp_path):

@@ -98,8 +98,11 @@ BENCHMARKS: Registry[Any] = Registry("benchmark", "benchmarks", hidden=("base", 
 MODELS: Registry[Any] = Registry("model", "harness.models", hidden=("base", "load"))
 """Callables `(argument: str, *, device: str) -> Policy`; the argument is what follows `NAME:`."""
 
-JUDGES: Registry[Any] = Registry("judge", "harness.judges", hidden=("base",))
+JUDGES: Registry[Any] = Registry("judge", "harness.judges", hidden=("base", "vlm", "detector", "scorers"))
 """Callables `(argument: str) -> Judge`."""
+
+REWARDS: Registry[Any] = Registry("reward", "trainers.rewards", hidden=("base", "mixing", "prompts", "questions"))
+"""Callables `(**options) -> harness.rewards.Reward`."""
 
 TRAINERS: Registry[Any] = Registry("trainer")
 """Callables `(config, out_dir, on_metrics) -> dict` by the `kind` that a training configuration names; the annotation

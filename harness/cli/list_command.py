@@ -10,7 +10,7 @@ import click
 
 from harness.cli.options import json_option, load_plugins, plugin_option
 
-_KINDS = ("benchmarks", "models", "judges", "configs")
+_KINDS = ("benchmarks", "models", "judges", "rewards", "configs")
 
 
 @click.command(name="list", epilog="Examples:  run.py list   |   run.py list benchmarks   |   run.py list --json")
@@ -37,7 +37,7 @@ def _entries(kind: str) -> list[dict[str, Any]]:
 
     if kind == "configs":
         return [{"name": n, "summary": "training configuration"} for n in shipped_configs()]
-    book = {"benchmarks": registry.BENCHMARKS, "models": registry.MODELS, "judges": registry.JUDGES}[kind]
+    book = {"benchmarks": registry.BENCHMARKS, "models": registry.MODELS, "judges": registry.JUDGES, "rewards": registry.REWARDS}[kind]
     entries = []
     for name in book.names():
         entry = book.get(name)

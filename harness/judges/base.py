@@ -13,9 +13,10 @@ from typing import Any, Literal
 from harness.images import ImageRef
 from harness.types import Question, Status
 
-Kind = Literal["yesno", "text", "detect"]
+Kind = Literal["yesno", "text", "detect", "score"]
 """`yesno`: P(yes) of each question. `text`: a written reply that `JudgeRequest.parse` turns into answers.
-`detect`: per-class boxes, scores and colours in the payload of the single answer."""
+`detect`: per-class boxes, scores and colours in the payload of the single answer. `score`: a model's raw score of the
+image for the prompt that is the text of the single question."""
 
 
 class Unparsed(Exception):  # noqa: N818 (a verdict on a reply, not a failure of the program)

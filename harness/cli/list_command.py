@@ -37,7 +37,12 @@ def _entries(kind: str) -> list[dict[str, Any]]:
 
     if kind == "configs":
         return [{"name": n, "summary": "training configuration"} for n in shipped_configs()]
-    book = {"benchmarks": registry.BENCHMARKS, "models": registry.MODELS, "judges": registry.JUDGES, "rewards": registry.REWARDS}[kind]
+    book = {
+        "benchmarks": registry.BENCHMARKS,
+        "models": registry.MODELS,
+        "judges": registry.JUDGES,
+        "rewards": registry.REWARDS,
+    }[kind]
     entries = []
     for name in book.names():
         entry = book.get(name)

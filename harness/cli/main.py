@@ -17,10 +17,14 @@ COMMANDS = {
     "rescore": "Recompute scores from recorded judgements; no model, no judge.",
     "train": "Train a policy from a shipped or own configuration.",
     "data": "Bring, pin and verify official data and judge prompts.",
-    "list": "Show what is registered: benchmarks, models, judges.",
+    "audit": "Measure a judge: against humans, calibration, noise floor, bias probes.",
+    "serve-judge": "Start a local vLLM server with the flags that judging needs.",
+    "decompose": "Write the yes/no questions of DVReward for new prompts.",
+    "synthesize": "Make training prompts from primitives, with exact counts per task.",
+    "list": "Show what is registered: benchmarks, models, judges, rewards.",
     "doctor": "Show what this machine can run.",
 }
-"""Name -> one line of help; the module is `harness.cli.NAME_command`."""
+"""Name -> one line of help; the module is `harness.cli.NAME_command`, `-` read as `_`."""
 
 
 class CommandGroup(click.Group):
@@ -34,7 +38,7 @@ class CommandGroup(click.Group):
         """The command, or None for an unknown name."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"harness.cli.{cmd_name}_command")
+        module = importlib.import_module(f"harness.cli.{cmd_name.replace('-', '_')}_command")
         command: click.Command = module.command
         return command
 

@@ -9,12 +9,14 @@ Shapes: B samples, `...` one image's latents, K grid points.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 Renorm = Literal["global", "channel", "text_channel"]
+Sampler = Literal["flow_sde", "flow_cps", "dance"]
 
 
 def time_grid(points: int, shift: float = 1.0) -> list[float]:
@@ -132,7 +134,58 @@ def sde_coefficients(sigma: float, sigma_next: float, *, sigma_first: float, noi
     return SdeCoefficients(1.0 + half * d, (1.0 + half * (1.0 - sigma)) * d, s * math.sqrt(-d), s)
 
 
-class SdeStep(NamedTuple):
+def cps_coefficients(sigma: float, sigma_next: float, *, noise_level: float) -> SdeCoefficients:
+    """Coefficients of the coefficients-preserving step: the noise share of x' stays sigma'.
+
+    s = sigma' sin(a pi / 2), mean = (1 - sigma') data + sqrt(sigma'^2 - s^2) noise, with data = x - sigma v and
+    noise = x + (1 - sigma) v.
+
+    Raises:
+        ValueError: no step down, or a noise level outside [0, 1].
+
+    Source: Flow-CPS, arXiv 2509.05952.
+    """
+    if not 0 <= sigma_next < sigma <= 1 or not 0 <= noise_level <= 1:
+        raise ValueError(f"No CPS step from {sigma} to {sigma_next} with noise level {noise_level} (0 to 1).")
+    s = sigma_next * math.sin(noise_level * math.pi / 2.0)
+    kept = math.sqrt(max(sigma_next * sigma_next - s * s, 0.0))
+    return SdeCoefficients(1.0 - sigma_next + kept, kept * (1.0 - sigma) - (1.0 - sigma_next) * sigma, s, s)
+
+
+def dance_coefficients(sigma: float, sigma_next: float, *, noise_level: float) -> SdeCoefficients:
+    """Coefficients of the step with a constant diffusion eta = `noise_level`, stable near sigma = 1.
+
+    mean = x + v d - eta^2 S d / 2 with the score S = -(x - (1 - sigma) data) / sigma^2; std = eta sqrt(-d).
+
+    Raises:
+        ValueError: no step down, or a negative noise level.
+
+    Source: DanceGRPO, arXiv 2505.07818.
+    """
+    if not 0 <= sigma_next < sigma <= 1 or noise_level < 0:
+        raise ValueError(f"No SDE step from {sigma} to {sigma_next} with noise level {noise_level}.")
+    d = sigma_next - sigma
+    half = noise_level * noise_level / (2.0 * sigma)
+    return SdeCoefficients(1.0 + half * d, (1.0 + half * (1.0 - sigma)) * d, noise_level * math.sqrt(-d), noise_level)
+
+
+def step_coefficients(sampler: Sampler, grid: Sequence[float], index: int, noise_level: float) -> SdeCoefficients:
+    """Coefficients of step `index` (from grid point `index` to the next) of a sampler.
+
+    Raises:
+        ValueError: an unknown sampler or an impossible step.
+    """
+    sigma, after = grid[index], grid[index + 1]
+    if sampler == "flow_sde":
+        return sde_coefficients(sigma, after, sigma_first=grid[1], noise_level=noise_level)
+    if sampler == "flow_cps":
+        return cps_coefficients(sigma, after, noise_level=noise_level)
+    if sampler == "dance":
+        return dance_coefficients(sigma, after, noise_level=noise_level)
+    raise ValueError(f"Unknown sampler {sampler!r}; expected flow_sde, flow_cps or dance.")
+
+
+class StochasticStep(NamedTuple):
     """A stochastic step's result."""
 
     x: Tensor
@@ -140,48 +193,34 @@ class SdeStep(NamedTuple):
     mean: Tensor
     """(B, ...) float32."""
     log_prob: Tensor
-    """(B,) float32, see `sde_log_prob`."""
+    """(B,) float32, see `gaussian_log_prob`."""
 
 
-def sde_step(
-    x: Tensor,
-    velocity: Tensor,
-    sigma: float,
-    sigma_next: float,
-    *,
-    sigma_first: float,
-    noise_level: float,
-    noise: Tensor,
-) -> SdeStep:
-    """One Flow-SDE step in float32 with the given standard normal `noise` (B, ...).
+def stochastic_step(x: Tensor, velocity: Tensor, c: SdeCoefficients, noise: Tensor) -> StochasticStep:
+    """One stochastic step in float32 with the given standard normal `noise` (B, ...).
 
     Raises:
-        ValueError: `noise_level` is 0 (the density does not exist; take `ode_step`), or no step down.
+        ValueError: the step adds no noise (its density does not exist; take `ode_step`).
     """
-    c = _stochastic(sigma, sigma_next, sigma_first, noise_level)
-    mean = c.c_x * x.float() + c.c_v * velocity.float()
+    mean = _mean(x, velocity, c)
     x_next = mean + c.std * noise.float()
-    return SdeStep(x_next, mean, gaussian_log_prob(x_next, mean, c.std))
+    return StochasticStep(x_next, mean, gaussian_log_prob(x_next, mean, c.std))
 
 
-def sde_log_prob(
-    x: Tensor,
-    x_next: Tensor,
-    velocity: Tensor,
-    sigma: float,
-    sigma_next: float,
-    *,
-    sigma_first: float,
-    noise_level: float,
-) -> SdeStep:
+def replay_step(x: Tensor, x_next: Tensor, velocity: Tensor, c: SdeCoefficients) -> StochasticStep:
     """The recorded transition x -> `x_next` under another velocity: its mean and log-probability (with gradient).
 
     Raises:
-        ValueError: as `sde_step`.
+        ValueError: as `stochastic_step`.
     """
-    c = _stochastic(sigma, sigma_next, sigma_first, noise_level)
-    mean = c.c_x * x.float() + c.c_v * velocity.float()
-    return SdeStep(x_next, mean, gaussian_log_prob(x_next.float(), mean, c.std))
+    mean = _mean(x, velocity, c)
+    return StochasticStep(x_next, mean, gaussian_log_prob(x_next.float(), mean, c.std))
+
+
+def _mean(x: Tensor, velocity: Tensor, c: SdeCoefficients) -> Tensor:
+    if c.std <= 0:
+        raise ValueError("A stochastic step needs a positive noise level; use ode_step for none.")
+    return c.c_x * x.float() + c.c_v * velocity.float()
 
 
 def gaussian_log_prob(x: Tensor, mean: Tensor, std: float) -> Tensor:
@@ -192,12 +231,6 @@ def gaussian_log_prob(x: Tensor, mean: Tensor, std: float) -> Tensor:
     """
     square = ((x.detach() - mean) ** 2).flatten(1).mean(1)
     return -square / (2.0 * std * std) - math.log(std) - 0.5 * math.log(2.0 * math.pi)
-
-
-def _stochastic(sigma: float, sigma_next: float, sigma_first: float, noise_level: float) -> SdeCoefficients:
-    if noise_level <= 0:
-        raise ValueError("A stochastic step needs a positive noise level; use ode_step for a = 0.")
-    return sde_coefficients(sigma, sigma_next, sigma_first=sigma_first, noise_level=noise_level)
 
 
 def _as_column(sigma: Tensor, like: Tensor) -> Tensor:

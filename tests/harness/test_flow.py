@@ -64,7 +64,7 @@ def test_sde_without_noise_is_the_ode() -> None:
     assert c.std == 0
     torch.testing.assert_close(c.c_x * x + c.c_v * v, flow.ode_step(x, v, 0.8, 0.6))
     with pytest.raises(ValueError, match="ode_step"):
-        flow.sde_step(x, v, 0.8, 0.6, sigma_first=0.9, noise_level=0.0, noise=x)
+        flow.stochastic_step(x, v, c, x)
 
 
 @pytest.mark.parametrize(("sigma", "after"), [(0.5, 0.5), (0.5, 0.6), (1.2, 0.5), (0.5, -0.1), (0.0, 0.0)])
@@ -76,11 +76,11 @@ def test_sde_refuses_steps_that_do_not_go_down(sigma: float, after: float) -> No
 def test_step_log_probability_is_the_mean_gaussian_density_and_replays() -> None:
     generator = torch.Generator().manual_seed(0)
     x, v, noise = (torch.randn(4, 9, 5, generator=generator) for _ in range(3))
-    step = flow.sde_step(x, v, 0.8, 0.6, sigma_first=0.9, noise_level=0.7, noise=noise)
     c = flow.sde_coefficients(0.8, 0.6, sigma_first=0.9, noise_level=0.7)
+    step = flow.stochastic_step(x, v, c, noise)
     reference = torch.distributions.Normal(step.mean, c.std).log_prob(step.x).flatten(1).mean(1)
     torch.testing.assert_close(step.log_prob, reference)
-    replay = flow.sde_log_prob(x, step.x, v, 0.8, 0.6, sigma_first=0.9, noise_level=0.7)
+    replay = flow.replay_step(x, step.x, v, c)
     torch.testing.assert_close(replay.log_prob, step.log_prob)
     assert replay.log_prob[0].item() == pytest.approx(
         -0.5 * float((noise[0] ** 2).mean()) - math.log(c.std) - 0.5 * math.log(2 * math.pi), abs=1e-5
@@ -92,12 +92,13 @@ def test_log_probability_gradient_follows_the_closed_form() -> None:
     x, v, x_next = (torch.randn(2, 9, 5, generator=generator) for _ in range(3))
     v.requires_grad_()
     c = flow.sde_coefficients(0.8, 0.6, sigma_first=0.9, noise_level=0.7)
-    out = flow.sde_log_prob(x, x_next, v, 0.8, 0.6, sigma_first=0.9, noise_level=0.7)
+    out = flow.replay_step(x, x_next, v, c)
     out.log_prob.sum().backward()
     torch.testing.assert_close(v.grad, (c.c_v * (x_next - out.mean) / c.std**2 / 45).detach())
 
 
-def test_sde_keeps_the_marginal_of_a_gaussian_flow() -> None:
+@pytest.mark.parametrize(("sampler", "level"), [("flow_sde", 0.7), ("flow_cps", 0.5), ("dance", 0.4)])
+def test_stochastic_samplers_keep_the_marginal_of_a_gaussian_flow(sampler: flow.Sampler, level: float) -> None:
     """Data N(0, 1/4) and the exact velocity: the chain ends with the data's spread, stochastic or not."""
     generator = torch.Generator().manual_seed(0)
     grid = flow.time_grid(200)
@@ -107,7 +108,7 @@ def test_sde_keeps_the_marginal_of_a_gaussian_flow() -> None:
         v = x * (sigma - 0.25 * (1 - sigma)) / variance
         if i < 150:
             noise = torch.randn(x.shape, generator=generator)
-            x = flow.sde_step(x, v, sigma, after, sigma_first=grid[1], noise_level=0.7, noise=noise).x
+            x = flow.stochastic_step(x, v, flow.step_coefficients(sampler, grid, i, level), noise).x
         else:
             x = flow.ode_step(x, v, sigma, after)
     assert x.std().item() == pytest.approx(0.5, abs=0.02)
@@ -159,3 +160,24 @@ def test_guidance_names_a_missing_velocity() -> None:
         flow.guide(v, None, None, text_scale=2.0)
     with pytest.raises(ValueError, match="without the image"):
         flow.guide(v, v, None, text_scale=2.0, image_scale=2.0)
+
+
+def test_cps_and_dance_coefficients_equal_their_definitions() -> None:
+    generator = torch.Generator().manual_seed(2)
+    x, v = (torch.randn(3, 4, generator=generator).double() for _ in range(2))
+    sigma, after, a = 0.7, 0.55, 0.6
+    data, noise = x - sigma * v, x + (1 - sigma) * v
+    s = after * math.sin(a * math.pi / 2)
+    c = flow.cps_coefficients(sigma, after, noise_level=a)
+    torch.testing.assert_close(c.c_x * x + c.c_v * v, (1 - after) * data + math.sqrt(after**2 - s**2) * noise)
+    assert c.std == s
+    d = after - sigma
+    score = -(x - (1 - sigma) * data) / sigma**2
+    c = flow.dance_coefficients(sigma, after, noise_level=a)
+    torch.testing.assert_close(c.c_x * x + c.c_v * v, x + v * d - 0.5 * a**2 * score * d)
+    assert c.std == pytest.approx(a * math.sqrt(-d))
+
+
+def test_an_unknown_sampler_is_refused() -> None:
+    with pytest.raises(ValueError, match="flow_cps"):
+        flow.step_coefficients("euler", [1.0, 0.5, 0.0], 0, 0.7)  # type: ignore[arg-type]

@@ -104,7 +104,15 @@ JUDGES: Registry[Any] = Registry("judge", "harness.judges", hidden=("base", "vlm
 REWARDS: Registry[Any] = Registry("reward", "trainers.rewards", hidden=("base", "mixing", "prompts", "questions"))
 """Callables `(**options) -> harness.rewards.Reward`."""
 
+LOSSES: Registry[Any] = Registry("loss")
+"""`trainers.grpo.losses.ImageLoss` objects: what an image loss needs, and the function. Filled on import of
+`trainers.grpo.losses`."""
+LOSSES.add_lazy("grpo", "trainers.grpo.losses:GRPO")
+LOSSES.add_lazy("grpo-guard", "trainers.grpo.losses:GRPO_GUARD")
+LOSSES.add_lazy("reinforce", "trainers.grpo.losses:REINFORCE")
+
 TRAINERS: Registry[Any] = Registry("trainer")
 """Callables `(config, out_dir, on_metrics) -> dict` by the `kind` that a training configuration names; the annotation
 of `config` is the dataclass that the configuration file is read into."""
 TRAINERS.add_lazy("micro-pretrain", "trainers.pretrain:run")
+TRAINERS.add_lazy("grpo", "trainers.grpo:run")

@@ -10,7 +10,7 @@ Shapes: B samples, L text tokens, `...` one image's latent shape (`latent_shape(
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -198,3 +198,37 @@ class TrainablePolicy(Policy):
     @abstractmethod
     def adapter(self, name: str | None) -> AbstractContextManager[None]:
         """Context manager: inside it the named adapter is active; None is the base (the reference policy)."""
+
+    # What a trainer needs beyond the steps; the defaults suit a model without a system message.
+
+    def system_text(self, *, think: bool) -> str:
+        """The instruction before everything else, empty for none."""
+        return ""
+
+    def reflection_text(self, prompt: str) -> str:
+        """What asks for a refinement of the image before it: quotes the prompt and presupposes a failure."""
+        return (
+            f'An image was made for this request: "{prompt}". It does not fulfil the request. Say what is wrong with '
+            "it, then write the instruction for an edit that repairs it."
+        )
+
+    def is_well_formed(self, ids: Sequence[int], *, kind: str) -> bool:
+        """Whether a drawn text (without padding, start token excluded) has the form that `kind` asks for."""
+        return bool(ids)
+
+    @property
+    @abstractmethod
+    def trainable_module(self) -> torch.nn.Module:
+        """The module that holds every trained parameter, for data-parallel wrappers."""
+
+    @abstractmethod
+    def prepare_training(self, settings: Mapping[str, Any]) -> None:
+        """Makes the parameters of `param_groups` trainable, with adapters if the settings ask for them.
+
+        Raises:
+            ConfigError: a setting that this policy does not know.
+        """
+
+    @abstractmethod
+    def save_checkpoint(self, folder: Path, training: dict[str, Any]) -> None:
+        """Writes a checkpoint folder that `load_policy` takes, in one rename; `training` goes into its manifest."""

@@ -23,7 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from harness import flow, seeds
-from harness.errors import PolicyError
+from harness.errors import ConfigError, PolicyError
 from harness.models.base import (
     Capability,
     Contexts,
@@ -38,6 +38,7 @@ from harness.models.micro import checkpoint, text, tokenizer
 from harness.models.micro.batching import run_requests
 from harness.models.micro.context import PROMPT, THOUGHT, Context, pad_ids, read_image, read_text
 from harness.models.micro.network import MicroNetwork, from_patches, to_patches
+from harness.world.plan import diagnosis_from_words, scene_from_plan
 from harness.world.scene import SIZE_PX
 
 _LOG = logging.getLogger(__name__)
@@ -308,6 +309,44 @@ class MicroPolicy(TrainablePolicy):
             PolicyError: a mode other than t2i, edit and reflect, or impossible parameters.
         """
         return run_requests(self, requests)
+
+    # Training
+
+    def reflection_text(self, prompt: str) -> str:
+        """The prompt itself: the weights reflect on a picture followed by its prompt."""
+        return prompt
+
+    def is_well_formed(self, ids: Sequence[int], *, kind: str) -> bool:
+        """Whether a thought is a plan, or a reflection is a diagnosis followed by a plan."""
+        words = tokenizer.decode_words(ids)
+        if kind == "reflect":
+            end = words.index(".") + 1 if "." in words else 0
+            if diagnosis_from_words(words[:end]) is None:
+                return False
+            words = words[end:]
+        return scene_from_plan(words) is not None
+
+    @property
+    def trainable_module(self) -> torch.nn.Module:
+        """The network."""
+        return self.network
+
+    def prepare_training(self, settings: Mapping[str, Any]) -> None:
+        """All weights train; there are no settings.
+
+        Raises:
+            ConfigError: any setting.
+        """
+        if settings:
+            raise ConfigError(
+                f"policy: micro trains all its weights and has no settings; got {', '.join(sorted(settings))}."
+            )
+        self.network.requires_grad_(True)
+
+    def save_checkpoint(self, folder: Path, training: dict[str, Any]) -> None:
+        """Writes a checkpoint folder in one rename; its manifest names the policy that training started from."""
+        base = str(self.manifest.get("fingerprint", ""))
+        checkpoint.save_checkpoint(folder, self.network, training, base=base or None)
 
     # Weight sets
 

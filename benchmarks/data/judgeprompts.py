@@ -14,9 +14,10 @@ from typing import Any
 from benchmarks.data import rewardprompts
 from benchmarks.data.lock import Lock, Script
 from benchmarks.data.places import Candidate
+from harness import prompttemplates
 from harness.errors import DataError
 
-CACHE_NAME = "judge_prompts.json"
+CACHE_NAME = prompttemplates.CACHE_NAME
 _BUILTIN = "runs use the built-in wording (judge_prompt: builtin)"
 NOT_IN_SOURCE = f"not in this source; {_BUILTIN}"
 NOT_PREPARED = f"not prepared; {_BUILTIN}"
@@ -102,11 +103,11 @@ def _adapter(lock: Lock) -> _Adapter:
 
 
 def _write_reward(found: Mapping[str, Any], path: Path, lock: Lock) -> None:
-    rewardprompts.write_cache({n: t for templates in found.values() for n, t in templates.items()}, path)
+    prompttemplates.write_cache({n: t for templates in found.values() for n, t in templates.items()}, path)
 
 
 def _check_reward(path: Path, lock: Lock) -> list[str]:
-    templates = rewardprompts.read_cache(path)
+    templates = prompttemplates.read_cache(path)
     return [s for s, prompts in rewardprompts.prompt_names(lock).items() if set(prompts) <= set(templates)]
 
 

@@ -54,6 +54,6 @@ judgements.
 """
 
 from benchmarks.gedit.adapter import GEdit, GEditOptions
-from benchmarks.gedit.parsing import parse_official, parse_strict
+from harness.viescore.parsing import parse_official, parse_strict
 
 __all__ = ["GEdit", "GEditOptions", "parse_official", "parse_strict"]

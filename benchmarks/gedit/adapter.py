@@ -12,10 +12,9 @@ from typing import Any, ClassVar
 from benchmarks.base import Benchmark, Imported
 from benchmarks.gedit import data, officialprompt
 from benchmarks.gedit.groups import GROUPS, LANGS, SUBSETS, Lang, Subset, in_order
-from benchmarks.gedit.images import ImageLayout, as_judged
+from benchmarks.gedit.images import ImageLayout
 from benchmarks.gedit.importer import import_results
 from benchmarks.gedit.judgeprompt import BUILTIN, JudgePrompt
-from benchmarks.gedit.parsing import Rules, answers_of
 from benchmarks.gedit.rows import Row, selected
 from benchmarks.gedit.scoring import QUESTIONS, Guess, score_sample
 from benchmarks.gedit.summaries import intersection_note, summarise
@@ -26,6 +25,8 @@ from harness.images import ImageRef, ref_of_image
 from harness.judges.base import JudgeRequest
 from harness.registry import BENCHMARKS
 from harness.types import Generation, Judgement, Profile, Prompt, Protocol, Question, SampleKey, Score, Summary
+from harness.viescore.images import as_judged
+from harness.viescore.parsing import Rules, answers_of
 
 SOURCE = "source"
 _CHOICES = {

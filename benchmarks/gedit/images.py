@@ -1,9 +1,7 @@
-"""What the judge sees of a pair of images, and where the official layout keeps them.
+"""How images travel to the judge, and where the official layout keeps them.
 
-The adapter fixes the pixels: the source as it is; the edited image in RGB, resized to the source's width and height
-(bicubic, whatever its own aspect ratio), so that a wrong aspect is squashed and judged as distorted. How the pixels
-travel is the judge's: upstream sends a GPT judge the text first and then JPEGs (`GPT_ENCODING`), a Qwen judge PNGs
-first and then the text (`QWEN_ENCODING`).
+The pixels are fixed before (`harness.viescore.images`). Upstream sends a GPT judge the text first and then JPEGs
+(`GPT_ENCODING`), a Qwen judge PNGs first and then the text (`QWEN_ENCODING`).
 """
 
 from __future__ import annotations
@@ -15,28 +13,11 @@ from typing import Any
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from harness.errors import DataError
-from harness.images import MAX_PIXELS, SUFFIXES, ImageRef, png_bytes, sha256
+from harness.images import MAX_PIXELS, SUFFIXES, png_bytes, sha256
 from harness.types import Prompt
 
 GPT_ENCODING: dict[str, Any] = {"format": "JPEG", "quality": 75, "exif_transpose": True, "text_first": True}
 QWEN_ENCODING: dict[str, Any] = {"format": "PNG", "exif_transpose": False, "text_first": False}
-
-
-def as_judged(edited: ImageRef, source: ImageRef) -> ImageRef:
-    """The edited image as the judge gets it; its id names the source, as that decides the size."""
-    return edited.derive(f"gedit-as-{source.id}", lambda image: resized_like(image, source.load()))
-
-
-def resized_like(edited: Image.Image, source: Image.Image) -> Image.Image:
-    """`edited` in RGB at the size of `source`, bicubic; the first frame of an animation.
-
-    Raises:
-        DataError: the image's mode has no conversion to RGB.
-    """
-    try:
-        return edited.convert("RGB").resize(source.size, Image.Resampling.BICUBIC)
-    except (ValueError, OSError) as error:
-        raise DataError(f"edited image of mode {edited.mode}: no conversion to RGB ({error}).") from None
 
 
 def encoded(image: Image.Image, encoding: dict[str, Any]) -> bytes:

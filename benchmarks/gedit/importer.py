@@ -8,11 +8,10 @@ from pathlib import Path
 
 from benchmarks.base import Imported
 from benchmarks.gedit.groups import GROUPS, ROWS, Lang, Subset, in_order, prompt_id
-from benchmarks.gedit.parsing import SCALE
 from benchmarks.gedit.records import COMBINED, Record, RecordedModel, read_results
 from benchmarks.gedit.rows import Row, selected
-from benchmarks.gedit.scoring import overall
 from harness.types import Prompt, Protocol, SampleKey, Score
+from harness.viescore.parsing import SCALE, overall
 
 JUDGES: dict[str, str] = {
     "gpt4o": "gpt4o (folder name; upstream's script calls gpt-4.1 under it)",

@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gedit.judgeprompt import PLACEHOLDER, JudgePrompt, text_sha256
+from benchmarks.gedit.judgeprompt import PLACEHOLDER, JudgePrompt
 from benchmarks.gedit.lock import shipped_lock
 from harness.errors import DataError
 from harness.images import write_atomic
+from harness.prompttemplates import text_sha256
 
 CACHE_NAME = "judge_prompts.json"
 FILE_NAME = "vie_prompts.py"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from benchmarks.gedit.parsing import Rules, check_strict, lowest, parse_official, read_reply, would_guess
 from harness.judges.base import Unparsed
 from harness.types import Judgement, SampleKey, Score
+from harness.viescore.parsing import Rules, check_strict, lowest, overall, parse_official, read_reply, would_guess
 
 METRICS: tuple[str, str, str] = ("sc", "pq", "o")
 QUESTIONS: tuple[str, str] = ("sc", "pq")
@@ -17,12 +16,6 @@ GUESSED = "guessed"
 
 Guess = Callable[[SampleKey, str, int], int]
 """(sample, question id, repeat) -> an integer 0..10."""
-
-
-def overall(sc: float, pq: float) -> float | None:
-    """sqrt(SC * PQ), on the scale of its arguments; None where the product is negative (upstream fails there)."""
-    product = sc * pq
-    return math.sqrt(product) if product >= 0 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.gedit.groups import GROUPS, N_ROWS, PAPER_INTERSECTION, ROWS, Subset
-from benchmarks.gedit.parsing import SCALE
 from benchmarks.gedit.tally import Group, Item, Missing
 from harness.stats import score_interval
 from harness.types import Summary
+from harness.viescore.parsing import SCALE
 
 COLUMNS: tuple[str, str, str] = ("SC", "PQ", "O")
 MAX_IDS = 20

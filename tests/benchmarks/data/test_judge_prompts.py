@@ -6,11 +6,12 @@ import zipfile
 import pytest
 import yaml
 
-from benchmarks.data import judgeprompts, rewardprompts
+from benchmarks.data import judgeprompts
 from benchmarks.data.local import prepare_from
 from benchmarks.data.lock import parse_lock, read_lock
 from benchmarks.data.remote import prepare_upstream
 from benchmarks.data.verify import verify
+from harness import prompttemplates
 from harness.errors import DataError
 from tests.benchmarks.tiif import synthetic as tiif
 from tests.benchmarks.wise import synthetic as wise
@@ -86,7 +87,7 @@ class TestRewards:
         report = prepare_from(lock, tmp_path / "data", [checkout])
         assert report.complete
         assert report.judge_prompts == "official (constants, formatted, longest)"
-        templates = rewardprompts.read_cache(tmp_path / "data" / "toy" / "judge_prompts.json")
+        templates = prompttemplates.read_cache(tmp_path / "data" / "toy" / "judge_prompts.json")
         odd = 'a "{cup}" <prompt> \\n'
         assert templates["joined"].render(prompt=odd) == JOINED.replace("<prompt>", odd)
         assert templates["formatted"].render(prompt=odd) == f"Rate it: \n[{odd}] {{ok}}"

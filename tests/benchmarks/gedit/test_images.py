@@ -9,14 +9,13 @@ from benchmarks.gedit.images import (
     GPT_ENCODING,
     QWEN_ENCODING,
     ImageLayout,
-    as_judged,
     decode,
     encoded,
-    resized_like,
     verified,
 )
 from harness.errors import DataError
 from harness.images import png_bytes, ref_of_file, ref_of_image, sha256
+from harness.viescore.images import as_judged, resized_like
 
 from .synthetic import picture, prompt
 

@@ -5,10 +5,11 @@ import json
 import pytest
 
 from benchmarks.gedit import officialprompt
-from benchmarks.gedit.judgeprompt import BUILTIN, PLACEHOLDER, text_sha256
+from benchmarks.gedit.judgeprompt import BUILTIN, PLACEHOLDER
 from benchmarks.gedit.lock import shipped_lock
 from benchmarks.gedit.prepare import prepare
 from harness.errors import DataError
+from harness.prompttemplates import text_sha256
 
 SCRIPT = '''
 _context_no_delimit = """Context {"score": []}

@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.gedit.groups import GROUPS
-from benchmarks.gedit.parsing import lowest, parse_official, parse_strict, repair, without_thinking
 from benchmarks.gedit.summaries import summarise
 from benchmarks.gedit.tally import tally
 from harness.judges.base import Unparsed
+from harness.viescore.parsing import lowest, parse_official, parse_strict, repair, without_thinking
 
 from . import literal
 from .synthetic import prompt, sample, scores_of

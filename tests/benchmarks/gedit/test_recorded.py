@@ -9,10 +9,9 @@ import tarfile
 import numpy as np
 import pytest
 
-from benchmarks.gedit.parsing import lowest, parse_official, parse_strict, would_guess
-from benchmarks.gedit.scoring import overall
 from harness.judges.base import Unparsed
 from harness.stats import spearman
+from harness.viescore.parsing import lowest, overall, parse_official, parse_strict, would_guess
 
 IE, IG = "ImagenHub_Text-Guided_IE", "ImagenHub_Text-Guided_IG"
 JUDGES = ("gpt4o_0shot", "gemini_0shot", "cogvlm_0shot")

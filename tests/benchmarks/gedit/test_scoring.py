@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from benchmarks.gedit.scoring import GUESSED, overall, read_judgement, score_sample
+from benchmarks.gedit.scoring import GUESSED, read_judgement, score_sample
+from harness.viescore.parsing import overall
 
 from .synthetic import judgement, reply, sample
 

@@ -108,6 +108,12 @@ def lowest(scores: Sequence[Any]) -> float:
     return number
 
 
+def overall(sc: float, pq: float) -> float | None:
+    """sqrt(SC * PQ), on the scale of its arguments; None where the product is negative (upstream fails there)."""
+    product = sc * pq
+    return math.sqrt(product) if product >= 0 else None
+
+
 def read_reply(text: str, *, rules: Rules, length: int = 2) -> tuple[float, Reply]:
     """(smallest score, the reply); `length` entries are asked for under the strict rules.
 

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from benchmarks.gedit.parsing import (
+from harness.judges.base import Unparsed
+from harness.viescore.parsing import (
     MAX_REASONING,
     answers_of,
     lowest,
@@ -14,7 +15,6 @@ from benchmarks.gedit.parsing import (
     without_thinking,
     would_guess,
 )
-from harness.judges.base import Unparsed
 
 D = "||V^=^V||"
 

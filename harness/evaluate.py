@@ -162,14 +162,24 @@ def evaluate(config: EvalConfig, spec: str, progress: Progress, *, several: bool
     """
     check_names(config)
     policy = load_policy(spec, device=_device(config.device))
+    try:
+        path = run_directory(config, spec, policy, several=several)
+        return evaluate_policy(config, spec, policy, path, progress)
+    finally:
+        policy.close()
+
+
+def evaluate_policy(config: EvalConfig, spec: str, policy: Policy, path: Path, progress: Progress) -> Result:
+    """Evaluates a policy that is loaded already, into the run directory `path`; it stays open.
+
+    Raises:
+        HarnessError: with everything finished so far stored.
+        KeyboardInterrupt: likewise.
+    """
     with _threads(config):
-        try:
-            stages = plan_stages(config, policy)
-            path = run_directory(config, spec, policy, several=several)
-            with RunDirectory(path, writable=True) as run:
-                return _run_stages(config, spec, policy, stages, run, progress)
-        finally:
-            policy.close()
+        stages = plan_stages(config, policy)
+        with RunDirectory(path, writable=True) as run:
+            return _run_stages(config, spec, policy, stages, run, progress)
 
 
 def _run_stages(

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from PIL.Image import Image
 
+from harness.errors import PolicyError
 from harness.types import Status
 
 if TYPE_CHECKING:
@@ -211,6 +212,10 @@ class TrainablePolicy(Policy):
             f'An image was made for this request: "{prompt}". It does not fulfil the request. Say what is wrong with '
             "it, then write the instruction for an edit that repairs it."
         )
+
+    def text_of(self, ids: Sequence[int]) -> str:
+        """The drawn text (without padding and start token) as a reader sees it."""
+        raise PolicyError(f"{self.name} writes no text.")
 
     def is_well_formed(self, ids: Sequence[int], *, kind: str) -> bool:
         """Whether a drawn text (without padding, start token excluded) has the form that `kind` asks for."""

@@ -51,9 +51,32 @@ class MicroJudge(Judge):
         seconds = (time.perf_counter() - started) / max(1, len(requests))
         return [_timed(r, seconds) for r in replies]
 
+    # The three methods by which a judge that sees in another way differs from this one.
+
+    def look(self, pictures: np.ndarray) -> list[Any]:
+        """What is seen in each of (B, 48, 48, 3) uint8 pictures: views that `believe` and `detect` take."""
+        from harness.world.parse import perceive
+
+        return list(perceive(pictures))
+
+    def believe(self, view: Any, question: str) -> float:
+        """P(yes) to a question about one view, without noise.
+
+        Raises:
+            JudgeError: the question is outside the world's grammar.
+        """
+        from harness.world.verifier import answer
+
+        return float(answer(view, question))
+
+    def detect(self, view: Any) -> tuple[dict[str, list[list[float]]], dict[str, list[str]]]:
+        """Boxes with scores and colours by class, see `harness.world.verifier.detections`."""
+        from harness.world.verifier import detections
+
+        return detections(view)
+
     def _perceive(self, requests: Sequence[JudgeRequest]) -> list[list[Any] | HarnessError]:
         """Per request, the parse of each of its images, or why one of them cannot be decoded."""
-        from harness.world.parse import perceive
         from harness.world.view import to_view
 
         arrays: list[np.ndarray] = []
@@ -68,7 +91,7 @@ class MicroJudge(Judge):
                 own = [self._noise.view(a, ref.id) for a, ref in zip(own, request.images, strict=True)]
             spans.append((len(arrays), len(arrays) + len(own)))
             arrays += own
-        parsed = perceive(np.stack(arrays)) if arrays else []
+        parsed = self.look(np.stack(arrays)) if arrays else []
         return [s if isinstance(s, HarnessError) else list(parsed[s[0] : s[1]]) for s in spans]
 
     def _answer(self, request: JudgeRequest, views: list[Any] | HarnessError) -> JudgeReply:
@@ -81,11 +104,11 @@ class MicroJudge(Judge):
             return JudgeReply(answers=tuple(self._yes(request, views[0], q.text) for q in request.questions))
         write = _WRITERS.get(request.form)
         if write is None or request.parse is None:
-            return failed(n, "error", f"judge 'micro' has no written answer of the form {request.form!r}")
+            return failed(n, "error", f"judge {self.name!r} has no written answer of the form {request.form!r}")
         try:
             text = write(self, request, views)
         except (HarnessError, KeyError) as error:
-            return failed(n, "error", f"judge 'micro' cannot answer the form {request.form!r}: {error}")
+            return failed(n, "error", f"judge {self.name!r} cannot answer the form {request.form!r}: {error}")
         try:
             return JudgeReply(answers=tuple(request.parse(text)), raw=text)
         except Unparsed as error:
@@ -97,9 +120,7 @@ class MicroJudge(Judge):
         Raises:
             JudgeError: the question is outside the world's grammar.
         """
-        from harness.world.verifier import answer
-
-        p = float(answer(view, question))
+        p = self.believe(view, question)
         # The last image is the one that is judged; a source comes before it.
         return p if self._noise is None else float(self._noise.answer(p, request.images[-1].id, question))
 
@@ -115,9 +136,7 @@ class MicroJudge(Judge):
         return Answer(value=p, payload={"p_yes": p})
 
     def _detect(self, view: Any) -> Answer:
-        from harness.world.verifier import detections
-
-        boxes, colours = detections(view)
+        boxes, colours = self.detect(view)
         n = sum(len(b) for b in boxes.values())
         return Answer(value=float(n), payload={"detections": boxes, "colours": colours})
 
@@ -186,14 +205,27 @@ def _timed(reply: JudgeReply, seconds: float) -> JudgeReply:
 @JUDGES.register("micro")
 def load(argument: str = "") -> MicroJudge:
     """The exact scene verifier of the micro world; `micro:flip=0.05,temperature=2` adds noise."""
+    return MicroJudge(*noise_of("micro", argument))
+
+
+def noise_of(name: str, argument: str) -> tuple[Any, str]:
+    """The noise model that a judge's argument asks for (None: none) and its label in the fingerprint.
+
+    Args:
+        name: of the judge, for messages.
+        argument: `flip=0.05,temperature=2`: fields of `harness.world.noise.NoiseModel`.
+
+    Raises:
+        ConfigError: an unknown field or a value outside its range.
+    """
     if not argument:
-        return MicroJudge()
+        return None, ""
     from harness.config import apply_settings, build
     from harness.world.noise import NoiseModel
 
     settings = [part.strip() for part in argument.split(",") if part.strip()]
     try:
-        noise = build(NoiseModel, apply_settings({}, settings), where=f"judge micro:{argument}")
+        noise = build(NoiseModel, apply_settings({}, settings), where=f"judge {name}:{argument}")
     except ValueError as error:
-        raise ConfigError(f"judge micro:{argument}: {error}") from None
-    return MicroJudge(noise, ",".join(sorted(settings)))
+        raise ConfigError(f"judge {name}:{argument}: {error}") from None
+    return noise, ",".join(sorted(settings))

@@ -1,0 +1,8 @@
+"""Builders of tiny random vision-language models with the real architectures, tokenizers and file layouts.
+
+Everything is made offline in seconds, and is the same every time. `cpu_torchvision/` is for the server's process only.
+"""
+
+from tests.harness.judges.tiny_vlm.build import FAMILIES, build_tiny_vlm
+
+__all__ = ["FAMILIES", "build_tiny_vlm"]

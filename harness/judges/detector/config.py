@@ -95,7 +95,7 @@ class DetectorConfig:
             common_stride=4,
             feature_strides=[4, 8, 16, 32],
             enforce_input_projection=False,
-            use_auxiliary_loss=False,
+            use_auxiliary_loss=True,  # the library's forward pass fails without
         )
 
 

@@ -67,6 +67,9 @@ def _prepare(config: str, steps: int | None, settings: tuple[str, ...]) -> tuple
     if not isinstance(data.get("kind"), str):
         raise ConfigError(f"{path}: key 'kind' is missing; expected one of {', '.join(TRAINERS.names())}.")
     run = TRAINERS.get(data["kind"])
+    prepare = getattr(run, "prepare", None)  # presets that the data names, e.g. a recipe
+    if prepare is not None:
+        data = prepare(data)
     settings_type = typing.get_type_hints(run)["config"]
     return run, configs.build(settings_type, data, where=str(path), lines=lines), path.stem
 

@@ -13,7 +13,7 @@ from PIL.Image import Image
 
 from harness.errors import JudgeError
 from harness.evaluate import make_judge
-from harness.images import ref_of_image
+from harness.images import ImageRef, ref_of_image
 from harness.judges.base import Judge
 from harness.rewards import Reward, RewardItem, make_reward, score
 from harness.types import Prompt
@@ -61,17 +61,22 @@ class RewardPool:
         return {n: f"{r.fingerprint} by {self._judges[n].fingerprint}" for n, r in self._rewards.items()}
 
     def submit(
-        self, prompts: Sequence[Prompt], images: Sequence[Image], sources: Sequence[Image | None]
+        self, prompts: Sequence[Prompt], images: Sequence[Image], sources: Sequence[Image | None], *, repeat: int = 0
     ) -> Future[list[Scored]]:
-        """Starts scoring; the result has one entry per image, in order."""
-        return self._thread.submit(self._score, list(prompts), list(images), list(sources))
+        """Starts scoring; the result has one entry per image, in order.
+
+        Args:
+            repeat: another number asks about the same pixels under another identity, so that no cache and no noise
+                that is tied to the image answers as before.
+        """
+        return self._thread.submit(self._score, list(prompts), list(images), list(sources), repeat)
 
     def _score(
-        self, prompts: Sequence[Prompt], images: Sequence[Image], sources: Sequence[Image | None]
+        self, prompts: Sequence[Prompt], images: Sequence[Image], sources: Sequence[Image | None], repeat: int
     ) -> list[Scored]:
         started = time.perf_counter()
         items = [
-            RewardItem(prompt=p, image=ref_of_image(i), sources=() if s is None else (ref_of_image(s),))
+            RewardItem(prompt=p, image=_ref(i, repeat), sources=() if s is None else (ref_of_image(s),))
             for p, i, s in zip(prompts, images, sources, strict=True)
         ]
         columns = {n: score(r, self._judges[n], items).values for n, r in self._rewards.items()}
@@ -99,6 +104,11 @@ class RewardPool:
         self._thread.shutdown(wait=False, cancel_futures=True)
         for judge in dict.fromkeys(self._judges.values()):
             judge.close()
+
+
+def _ref(image: Image, repeat: int) -> ImageRef:
+    ref = ref_of_image(image)
+    return ref.derive(f"repeat-{repeat}", lambda i: i) if repeat else ref
 
 
 def _finite(value: float | None) -> float | None:

@@ -17,6 +17,7 @@ from harness import flow, seeds
 from harness.models.base import Contexts, GenerationParams, TrainablePolicy
 from harness.types import Prompt
 from trainers.grpo.config import SamplingConfig
+from trainers.grpo.rewarding import Scored
 from trainers.grpo.steps import Step, given, text_kind, with_text
 
 
@@ -36,8 +37,8 @@ class Sample:
     """Of the initial noise; the group's where a group shares it."""
     source: Image | None = None
     """The image that this one refines."""
-    initial: float | None = None
-    """Its reward."""
+    initial: Scored | None = None
+    """Its rewards."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,10 +88,10 @@ def beginnings(samples: Sequence[Sample]) -> tuple[list[tuple[Step, ...]], Tenso
     rows: list[int] = []
     distinct: list[tuple[Step, ...]] = []
     for sample in samples:
-        if sample.group not in found:
-            found[sample.group] = len(distinct)
+        if id(sample.steps) not in found:  # one list of steps is shared by the samples of one draw
+            found[id(sample.steps)] = len(distinct)
             distinct.append(sample.steps)
-        rows.append(found[sample.group])
+        rows.append(found[id(sample.steps)])
     return distinct, torch.tensor(rows)
 
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,31 @@ def make_benchmark(name: str, config: EvalConfig) -> Any:
     options = configs.build(cls.options_type, config.options.get(name, {}), where=f"options of {name}")
     data_dir = Path(config.data_dir) if config.data_dir else DEFAULT_DATA_DIR
     return cls(profile=config.profile, protocol=config.protocol, options=options, data_dir=data_dir.expanduser())
+
+
+def with_arguments(config: EvalConfig) -> EvalConfig:
+    """`config` with benchmarks of the form `NAME:ARGUMENT` (`reward:dvreward,scoring=binary`) as NAME and its options.
+
+    Raises:
+        ConfigError: the benchmark takes no argument, or is named with different ones.
+    """
+    names: list[str] = []
+    options = dict(config.options)
+    given: dict[str, str] = {}
+    for text in config.benchmarks:
+        name, colon, argument = text.partition(":")
+        if colon:
+            parse = getattr(BENCHMARKS.get(name), "parse_argument", None)
+            if parse is None:
+                raise ConfigError(f"Benchmark {name!r} takes no argument ({text!r}); use --set {name}.OPTION=VALUE.")
+            if given.setdefault(name, argument) != argument:
+                raise ConfigError(
+                    f"-b names {name}:{given[name]} and {text}, and a run holds one of them. Evaluate the first, then "
+                    f"judge its images again with --from RUN -b {text}."
+                )
+            options[name] = {**options.get(name, {}), **parse(argument)}
+        names.append(name)
+    return replace(config, benchmarks=names, options=options)
 
 
 def make_judge(spec: str) -> Judge:
@@ -160,6 +185,7 @@ def evaluate(config: EvalConfig, spec: str, progress: Progress, *, several: bool
         HarnessError: with everything finished so far stored.
         KeyboardInterrupt: likewise.
     """
+    config = with_arguments(config)
     check_names(config)
     policy = load_policy(spec, device=_device(config.device))
     try:

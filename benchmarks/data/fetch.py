@@ -31,10 +31,11 @@ class Upstream:
     raw: str = "https://raw.githubusercontent.com"
     archive: str = "https://codeload.github.com"
     packages: str = "https://files.pythonhosted.org/packages"
+    media: str = "https://media.githubusercontent.com/media"
 
-    def file(self, source: Source, path: str) -> str:
-        """Address of one file at the pinned revision."""
-        return f"{self.raw}/{source.repository}/{source.revision}/{urllib.parse.quote(path)}"
+    def file(self, source: Source, path: str, *, lfs: bool = False) -> str:
+        """Address of one file at the pinned revision; with `lfs`, of the content behind a pointer."""
+        return f"{self.media if lfs else self.raw}/{source.repository}/{source.revision}/{urllib.parse.quote(path)}"
 
     def tarball(self, source: Source) -> str:
         """Address of the whole repository at the pinned revision."""

@@ -38,6 +38,8 @@ class LockedFile:
     """SHA-1 of `blob LENGTH`, a zero byte and the content; where no sha256 is known."""
     bytes: int | None = None
     rows: int | None = None
+    lfs: bool = False
+    """The repository holds a Git LFS pointer; the content has an address of its own."""
 
     @property
     def expected(self) -> str:

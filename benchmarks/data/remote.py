@@ -77,7 +77,7 @@ def _fetch_files(report: Report, lock: Lock, upstream: Upstream, progress: Progr
 
     def fetch(item: tuple[Source, LockedFile]) -> None:
         source, entry = item
-        url = upstream.file(source, entry.path)
+        url = upstream.file(source, entry.path, lfs=entry.lfs)
         accepts = partial(lock.accepts, entry)
         data = download(url, report.folder / f"{entry.name}.part", accepts=accepts, progress=progress)
         if not accepts(data):

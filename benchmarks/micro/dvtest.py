@@ -19,16 +19,14 @@ from harness.world.grammar import STYLES, Spec, sample_spec, wording
 N_PROMPTS = 400
 """Prompts of the edition: 120 easy, 200 medium, 80 hard."""
 
-MIX: tuple[Difficulty, ...] = (
-    *("medium", "easy", "medium", "hard", "medium"),
-    *("easy", "medium", "hard", "easy", "medium"),
-)
-"""Difficulties of ten prompts in a row."""
+MIX: tuple[Difficulty, ...] = (*("easy",) * 3, *("medium",) * 5, *("hard",) * 2)
+"""Difficulties of ten prompts in a row, in an order drawn for each ten: every tenth prompt is a fair sample too."""
 
 
 def _spec(row: int, seed: int, seen: set[str]) -> Spec:
     rng = seeds.numpy_generator(seed, "micro/dvtest", row)
-    wanted = MIX[row % len(MIX)]
+    block, place = divmod(row, len(MIX))
+    wanted = MIX[seeds.numpy_generator(seed, "micro/dvtest/order", block).permutation(len(MIX))[place]]
 
     def draw() -> Spec:
         while True:
@@ -41,7 +39,7 @@ def _spec(row: int, seed: int, seen: set[str]) -> Spec:
 
 def _prompt(row: int, seed: int, spec: Spec) -> Prompt:
     rng = seeds.numpy_generator(seed, "micro/dvtest/wording", row)
-    # A round of wordings shifts by one every ten rows, so that a place in `MIX` meets every wording.
+    # Shifted by one every ten rows, so that every tenth prompt meets every wording.
     style = STYLES[(row + row // len(MIX)) % len(STYLES)]
     return make_prompt(f"dvtest/{row:04d}", spec, wording(spec, rng, style), style)
 

@@ -32,7 +32,7 @@ from harness.cli.options import (
     "--benchmarks",
     multiple=True,
     metavar="NAMES",
-    help="Benchmarks, comma-separated.  [default: all of the profile]",
+    help="Benchmarks, comma-separated; reward:NAME[,option=value] evaluates a reward.  [default: all of the profile]",
 )
 @click.option(
     "-c", "--config", "config_file", type=click.Path(path_type=Path), help="YAML file with any of the settings."
@@ -97,6 +97,7 @@ def _configure(
     from harness import config as configs
     from harness.errors import ConfigError
     from harness.evalconfig import EvalConfig, fold_benchmark_options
+    from harness.evaluate import with_arguments
     from harness.registry import BENCHMARKS
 
     data, lines = configs.read_yaml(config_file) if config_file else ({}, {})
@@ -108,14 +109,24 @@ def _configure(
     data = configs.apply_settings(data, settings)
     given = {k: v for k, v in options.items() if v is not None and v != ()}
     if "benchmarks" in given:
-        given["benchmarks"] = split_names(given["benchmarks"])
+        given["benchmarks"] = _benchmark_names(split_names(given["benchmarks"]))
     if "seeds" in given:
         given["seeds"] = parse_seeds(given["seeds"])
     if models:
         given["models"] = list(models)
-    return configs.build(
-        EvalConfig, fold_benchmark_options({**data, **given}, BENCHMARKS.names()), where=where, lines=lines
-    )
+    data = fold_benchmark_options({**data, **given}, BENCHMARKS.names())
+    return with_arguments(configs.build(EvalConfig, data, where=where, lines=lines))
+
+
+def _benchmark_names(parts: list[str]) -> list[str]:
+    """`["reward:dvreward", "scoring=binary", "tiif"]` as `["reward:dvreward,scoring=binary", "tiif"]`."""
+    names: list[str] = []
+    for part in parts:
+        if "=" in part and names and ":" in names[-1]:
+            names[-1] += f",{part}"
+        else:
+            names.append(part)
+    return names
 
 
 def _config_of(run: Path) -> dict[str, Any]:

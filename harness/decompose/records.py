@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError
+from harness.types import Prompt
 
 LISTS: tuple[str, ...] = ("semantic_questions", "quality_questions")
 """The two fields with questions."""
@@ -89,6 +90,28 @@ def check_prompt(raw: Any, where: str) -> dict[str, Any]:
     for field in LISTS:
         entries(raw, field, where)
     return raw
+
+
+def record_prompts(path: Path, prefix: str) -> list[Prompt]:
+    """The records of a JSONL file as prompts: ids PREFIX + place from 0, with at least four digits.
+
+    Category is the field `difficulty`, where a record has it; all fields but the text stand in `meta`. Reads the
+    published training and test files.
+
+    Raises:
+        DataError: a record is damaged (file, line, field), or there is none.
+    """
+    prompts = []
+    for row, (where, raw) in enumerate(read_objects(path)):
+        record = check_record(raw, where)
+        difficulty = record.get("difficulty", "")
+        if not isinstance(difficulty, str):
+            raise DataError(f"{where}, field 'difficulty': expected a text, got {difficulty!r}.")
+        meta = {k: v for k, v in record.items() if k != "prompt"}
+        prompts.append(Prompt(id=f"{prefix}{row:04d}", text=record["prompt"], category=difficulty, meta=meta))
+    if not prompts:
+        raise DataError(f"{path}: holds no record.")
+    return prompts
 
 
 def read_objects(path: Path) -> Iterator[tuple[str, Any]]:

@@ -9,7 +9,7 @@ Source: AlphaGRPO, arXiv 2605.12495; dimensions in `harness.decompose.dimensions
 | questions whose `is_valid` is false | asked like the others | left out |
 | an empty list of questions | counts as 1.0 | the other list alone is the reward |
 | questions tagged `Negative` | under the general instruction, whose rule "absent means no" pushes against them | under an instruction of their own |
-| `scoring: binary` | by the written answer, where the judge records one | by confidence above one half |
+| `scoring: binary` | by the written answer where the judge records one (payload `text`) | by confidence above one half |
 
 In both, a question without an answer is missing data (the released code counts it as 0): it leaves the means, and an
 image with more than `max_missing` of its questions missing has no reward. Merging of token probabilities into one
@@ -100,9 +100,9 @@ class DVReward(Reward):
     def value(self, item: RewardItem, answers: Mapping[str, Answer]) -> RewardValue:
         """The reward in 0..1.
 
-        `parts`: `semantic` and `quality` (means; absent without questions), `all_yes` (1 if every semantic question is
-        answered yes; absent where one has no answer), means by tag (`semantic/Count`, `quality/Texture`), `n_saturated` (confidences of exactly 0 or
-        1) and `n_low_mass` (answers with little probability on yes and no).
+        `parts`: `semantic` and `quality` (means; absent without questions), means by tag (`semantic/Count`,
+        `quality/Texture`), `all_yes` (1 if every semantic question is answered yes; absent where one has no answer),
+        `n_saturated` (confidences that cannot be told from 0 or 1), `n_low_mass` (little probability on yes and no).
         """
         asked = self.asked(item)
         known = [(a, answers[a.question.id]) for a in asked if _is_answered(answers.get(a.question.id))]
@@ -142,7 +142,7 @@ class DVReward(Reward):
         parts = {name: sum(by_name[name]) / len(by_name[name]) for name in ordered}
         if len(by_name.get("semantic", ())) == sum(a.side == "semantic" for a in asked) > 0:
             parts["all_yes"] = float(all(score > 0.5 for score in by_name["semantic"]))
-        parts["n_saturated"] = float(sum(is_saturated(x.value) for _, x in known if x.value is not None))
+        parts["n_saturated"] = float(sum(_is_saturated(x) for _, x in known))
         parts["n_low_mass"] = float(sum(x.payload.get("mass", 1.0) < LOW_MASS for _, x in known))
         return parts
 
@@ -154,6 +154,11 @@ class DVReward(Reward):
             f"{n_failed} of {len(asked)} questions without an answer (limit {self.max_missing:.0%}); "
             f"first: {first.question.id}: {why}"
         )
+
+
+def _is_saturated(answer: Answer) -> bool:
+    """As the judge says, who knows the precision; else whether the confidence is exactly 0 or 1."""
+    return bool(answer.payload.get("saturated", answer.value is not None and is_saturated(answer.value)))
 
 
 def _is_answered(answer: Answer | None) -> bool:

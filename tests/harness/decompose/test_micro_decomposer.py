@@ -105,3 +105,9 @@ def test_the_test_edition_has_easy_medium_and_hard_prompts_three_to_five_to_two(
 def test_each_difficulty_of_the_test_edition_meets_every_wording():
     pairs = collections.Counter((p.category, p.meta["style"]) for p in dvtest.prompts(100))
     assert set(pairs) == {(d, s) for d in micro.DIFFICULTIES for s in STYLES}
+
+
+def test_an_evenly_spread_part_of_the_test_edition_has_all_difficulties_and_wordings():
+    tenth = dvtest.prompts(200)[::10]
+    assert {p.category for p in tenth} == set(micro.DIFFICULTIES)
+    assert {p.meta["style"] for p in tenth} == set(STYLES)

@@ -11,7 +11,7 @@ from PIL import Image
 from harness.decompose.micro import draw
 from harness.errors import ConfigError, DataError
 from harness.images import ref_of_image
-from harness.judges.base import Answer, Judge, JudgeReply
+from harness.judges.base import Answer, Judge, failed
 from harness.judges.micro import MicroJudge
 from harness.rewards import RewardItem, make_reward, score
 from harness.types import Prompt
@@ -65,7 +65,7 @@ def test_corrected_leaves_invalid_questions_out_and_asks_negatives_under_their_o
 
 def test_a_prompt_without_questions_is_refused_by_name():
     for meta in ({}, {"semantic_questions": []}, {"semantic_questions": [{"question": "Is it?", "is_valid": False}]}):
-        with pytest.raises(DataError, match="p/1.*dvreward needs questions"):
+        with pytest.raises(DataError, match=r"p/1.*dvreward needs questions"):
             make_reward("dvreward").requests(item(meta))
 
 
@@ -204,7 +204,7 @@ def test_a_judge_that_fails_gives_missing_rewards_not_zeros():
         fingerprint = "broken"
 
         def ask(self, requests):
-            return [JudgeReply(answers=tuple(Answer(status="error", error="down") for _ in r.questions)) for r in requests]
+            return [failed(len(r.questions), "error", "down") for r in requests]
 
     (found,) = score(make_reward("dvreward"), Broken(), [item()]).values
     assert found.value is None and "down" in found.reason

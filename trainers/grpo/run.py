@@ -127,7 +127,7 @@ def _resume(trainer: Trainer, out_dir: Path) -> None:
     if folder is None:
         return
     state = checkpoint.read_state(folder)
-    stored, wanted = _identity(state["config"]), _identity(trainer.config.as_dict())
+    stored, wanted = _identity(state["config"]), _identity(json.loads(json.dumps(trainer.config.as_dict())))
     if stored != wanted:
         changed = [
             f"{k}: {stored.get(k)!r} -> {wanted.get(k)!r}"

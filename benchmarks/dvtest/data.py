@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.data.lock import LockedFile, read_lock, sha256
 from benchmarks.data.places import read_limited
 from benchmarks.data.variants import describe
+from benchmarks.reward.prompts import numbered_id
 from harness.decompose.records import record_prompts
 from harness.errors import DataError
 from harness.types import Prompt
@@ -51,7 +52,8 @@ def load_records(path: Path) -> DataSet:
     Raises:
         DataError: it cannot be read, or a record is damaged (file, line, field).
     """
-    prompts = tuple(record_prompts(path, PREFIX))
+    read = record_prompts(path, PREFIX)
+    prompts = tuple(replace(p, id=numbered_id(PREFIX, row, p.text)) for row, p in enumerate(read))
     return DataSet(prompts, f"dvtest-like:{path.name}@{sha256(read_limited(path))[:12]}")
 
 

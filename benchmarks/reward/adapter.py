@@ -100,7 +100,7 @@ class RewardBenchmark(Benchmark):
         return "builtin"
 
     def prompts(self) -> list[Prompt]:
-        """The prompts, ids `reward/0000` on.
+        """The prompts, ids `reward/0000-1a2b3c4d` by place and text.
 
         Raises:
             ConfigError: the official profile without a file, or a reward of edits for prompts without source images.
@@ -159,7 +159,7 @@ class RewardBenchmark(Benchmark):
 
 
 def find_by_number(root: Path, prompt: Prompt, index: int) -> Path | None:
-    """The image of a prompt in a flat folder, named by the last part of its id and the sample's number."""
-    stem = prompt.id.rpartition("/")[2] + (f"-{index}" if index else "")
+    """The image of a prompt in a flat folder, named by the prompt's number and the sample's."""
+    stem = prompt.id.rpartition("/")[2].partition("-")[0] + (f"-{index}" if index else "")
     files = (root / f"{stem}{suffix}" for suffix in (".png", ".jpg", ".jpeg", ".webp"))
     return next((f for f in files if f.is_file()), None)

@@ -15,14 +15,19 @@ PREFIX = "reward/"
 
 
 def micro_prompts(n: int, seed: int) -> list[Prompt]:
-    """The prompts of dvtest's micro edition under ids `reward/0000` on."""
+    """The prompts of dvtest's micro edition under ids of this benchmark."""
     from benchmarks.micro import dvtest
 
-    return [replace(p, id=f"{PREFIX}{row:04d}") for row, p in enumerate(dvtest.prompts(n, seed))]
+    return [replace(p, id=numbered_id(PREFIX, row, p.text)) for row, p in enumerate(dvtest.prompts(n, seed))]
+
+
+def numbered_id(prefix: str, row: int, text: str) -> str:
+    """`PREFIX0000-1a2b3c4d`: place and hash of the text, so that images of another file's prompts never fit."""
+    return f"{prefix}{row:04d}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def file_prompts(path: Path) -> list[Prompt]:
-    """The prompts of a `.txt` or `.jsonl` file, ids by place: `reward/0000` on.
+    """The prompts of a `.txt` or `.jsonl` file, ids by place and text, see `numbered_id`.
 
     `category` is the field of that name, else `difficulty`; `source_images` are paths relative to the file; all other
     fields are `meta`.
@@ -51,9 +56,8 @@ def _prompt(row: int, where: str, raw: dict[str, Any]) -> Prompt:
     category = raw.get("category", raw.get("difficulty", ""))
     if not isinstance(category, str):
         raise DataError(f"{where}, field 'category': expected a text, got {category!r}.")
-    return Prompt(
-        id=f"{PREFIX}{row:04d}", text=raw["prompt"], category=category, source_images=tuple(sources), meta=meta
-    )
+    id_ = numbered_id(PREFIX, row, raw["prompt"])
+    return Prompt(id=id_, text=raw["prompt"], category=category, source_images=tuple(sources), meta=meta)
 
 
 def file_id(path: Path) -> str:

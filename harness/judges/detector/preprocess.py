@@ -8,6 +8,7 @@ with: Pillow's bilinear resize (anti-aliased) and padding with zeros after norma
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import Literal
 
@@ -48,14 +49,17 @@ def to_rgb(image: Image.Image) -> Pixels:
     16-bit grey loses its low byte, as in OpenCV's reader.
 
     Raises:
-        DataError: pixels of another depth (32-bit integers, floats), which have no agreed 8-bit form.
+        DataError: pixels of another kind (32-bit integers, floats, Lab), which have no agreed 8-bit RGB form.
     """
-    image = ImageOps.exif_transpose(image)
+    try:
+        image = ImageOps.exif_transpose(image)
+    except (ValueError, TypeError, SyntaxError, struct.error) as error:
+        raise DataError(f"picture: its orientation tag cannot be read ({error}). Save it without metadata.") from None
     if image.mode.startswith("I;16"):
         grey = (np.asarray(image) >> 8).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
-    if image.mode in ("I", "F"):
-        raise DataError(f"picture of mode {image.mode!r}; expected 8 or 16 bits per channel. Save it as 8-bit RGB.")
+    if image.mode in ("I", "F", "LAB", "HSV"):
+        raise DataError(f"picture of mode {image.mode!r}; expected grey or RGB of 8 bits. Save it as 8-bit RGB.")
     if image.mode == "LA":
         image = image.getchannel("L")
     elif image.mode == "RGBA":

@@ -60,7 +60,7 @@ def load_pipeline(
     source = find_source(where, model="sd3", revision=options.revision, leave_out=leave_out)
     if source.pipeline_class != PIPELINE:
         raise PolicyError(
-            f"sd3: {source.folder} is a {source.pipeline_class}, expected a {PIPELINE}. For evaluation use "
+            f"sd3: {source.folder} is of class {source.pipeline_class}, expected a {PIPELINE}. For evaluation use "
             f"diffusers:{where}."
         )
     weights = weights_id(source, leave_out)
@@ -93,6 +93,32 @@ def load_pipeline(
         max_sequence_length=options.max_sequence_length,
         with_t5=pipeline.text_encoder_3 is not None,
     )
+
+
+def load_any(source: Source, dtype: str | None, *, device: str) -> tuple[Any, str]:
+    """Any text-to-image pipeline of a folder, all parts in one dtype, and the dtype's name.
+
+    Raises:
+        PolicyError: no text-to-image pipeline of diffusers, or it does not load.
+    """
+    from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING
+
+    known = sorted({cls.__name__ for cls in AUTO_TEXT2IMAGE_PIPELINES_MAPPING.values()})
+    if source.pipeline_class not in known:
+        raise PolicyError(
+            f"diffusers: {source.folder} is of class {source.pipeline_class}, expected a text-to-image pipeline: "
+            f"{', '.join(known)}."
+        )
+    chosen = torch_dtype(dtype, device)
+    with no_progress_bars():
+        try:
+            pipeline = diffusers.DiffusionPipeline.from_pretrained(  # type: ignore[no-untyped-call]
+                source.folder, dtype=chosen, local_files_only=True, use_safetensors=True
+            )
+        except (OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError) as error:
+            raise PolicyError(f"diffusers: {source.folder} does not load ({_first_line(error)}).") from error
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline.to(device), str(chosen).removeprefix("torch.")
 
 
 def load_transformer(folder: Path) -> Any:

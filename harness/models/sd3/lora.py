@@ -6,6 +6,7 @@ Tensors go by peft's names without the adapter's name, e.g. `transformer_blocks.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,7 +56,9 @@ def attach(
     from peft import LoraConfig
 
     config = LoraConfig(r=rank, lora_alpha=alpha, init_lora_weights="gaussian", target_modules=sorted(targets))
-    with torch.random.fork_rng(devices=[]):  # peft draws from the global generator; its draws are replaced below
+    # peft draws from the global generator; its draws are replaced below. Several adapters are meant to be there.
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Already found a `peft_config`")
         transformer.add_adapter(config, adapter_name=name)
     for key, parameter in parameters(transformer, name).items():
         parameter.data = parameter.data.float()
@@ -99,8 +102,8 @@ def state(transformer: Any, name: str) -> dict[str, Tensor]:
     return {key: full(p).float().clone() for key, p in parameters(transformer, name).items()}
 
 
-def fill(transformer: Any, name: str, tensors: Mapping[str, Tensor], *, where: str) -> None:
-    """Copies tensors into an adapter.
+def check(transformer: Any, name: str, tensors: Mapping[str, Tensor], *, where: str) -> None:
+    """Checks that tensors are those of an adapter like `name`.
 
     Args:
         where: file or description for messages.
@@ -122,8 +125,17 @@ def fill(transformer: Any, name: str, tensors: Mapping[str, Tensor], *, where: s
             )
         if not bool(torch.isfinite(tensors[key]).all()):
             raise PolicyError(f"{where}: tensor {key!r} has values that are not finite. Use an earlier checkpoint.")
+
+
+def fill(transformer: Any, name: str, tensors: Mapping[str, Tensor], *, where: str) -> None:
+    """Copies tensors into an adapter.
+
+    Raises:
+        PolicyError: see `check`.
+    """
+    check(transformer, name, tensors, where=where)
     with torch.no_grad():
-        for key, parameter in own.items():
+        for key, parameter in parameters(transformer, name).items():
             parameter.copy_(_like(tensors[key], parameter))
 
 

@@ -237,6 +237,7 @@ class SD3Policy(TrainablePolicy):
         if lora.is_attached(self.transformer, name) or "." in name:
             raise PolicyError(f"sd3: {name!r} is taken, or is no adapter name (no dots).")
         tensors = lora.state(self.transformer, ADAPTER) if state is None else state
+        lora.check(self.transformer, ADAPTER, tensors, where=f"sd3: adapter {name!r}")
         own = lora.settings(self.transformer, ADAPTER)
         trainable = {p: p.requires_grad for p in self.param_groups()["generation"]}
         lora.attach(self.transformer, name, rank=own["rank"], alpha=own["alpha"], targets=own["targets"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -45,15 +45,18 @@ class Options:
     """A LoRA file, or a folder with `pytorch_lora_weights.safetensors`, to apply to the pipeline."""
 
 
-def parse_argument(argument: str, *, model: str) -> tuple[str, Options]:
+def parse_argument(argument: str, *, model: str, allowed: Collection[str] | None = None) -> tuple[str, Options]:
     """`PATH-OR-ID?key=value&...` as path or id and options.
+
+    Args:
+        allowed: names of the options that the model has; None means all.
 
     Raises:
         ConfigError: an unknown option or a value that it cannot have.
         PolicyError: nothing before the question mark.
     """
     where, _, query = argument.partition("?")
-    known = {f.name for f in fields(Options)}
+    known = {f.name for f in fields(Options)} if allowed is None else set(allowed)
     values: dict[str, Any] = {}
     for key, value in parse_qsl(query, keep_blank_values=True):
         if key not in known:

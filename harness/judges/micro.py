@@ -120,9 +120,12 @@ class MicroJudge(Judge):
         Raises:
             JudgeError: the question is outside the world's grammar.
         """
-        p = self.believe(view, question)
+        return self.weaken(request, self.believe(view, question), question)
+
+    def weaken(self, request: JudgeRequest, p: float, what: str) -> float:
+        """A probability or share after the noise that this judge makes about `what` of the judged image."""
         # The last image is the one that is judged; a source comes before it.
-        return p if self._noise is None else float(self._noise.answer(p, request.images[-1].id, question))
+        return p if self._noise is None else float(self._noise.answer(p, request.images[-1].id, what))
 
     def p_all(self, request: JudgeRequest, view: Any, questions: Sequence[str]) -> list[float]:
         """P(yes) of each question about one parsed image."""
@@ -181,6 +184,16 @@ def _write_wise_legacy(judge: MicroJudge, request: JudgeRequest, views: list[Any
     return f"Consistency: {consistency}\nRealism: {_scale(quality, 2)}\nAesthetic Quality: {_scale([min(quality)], 2)}"
 
 
+def _write_impression(judge: MicroJudge, request: JudgeRequest, views: list[Any]) -> str:
+    """One grade 0..10 of the whole picture: the share of facts (or of qualities) that are seen, and noise on it."""
+    from harness.world.verifier import QUALITY_QUESTIONS
+
+    asked = request.fields["facts"] if request.form.endswith("-sc") else list(QUALITY_QUESTIONS.values())
+    n_seen = sum(judge.believe(views[0], question) > 0.5 for question in asked)
+    grade = judge.weaken(request, n_seen / len(asked), f"{request.form}: {request.prompt}")
+    return json.dumps({"score": [_scale([grade], 10)], "reasoning": "an impression of the whole picture"})
+
+
 def _scale(probabilities: Sequence[float], top: int) -> int:
     """The mean of probabilities on an integer scale 0..top; nothing asked is nothing wrong."""
     return round(top * sum(probabilities) / len(probabilities)) if probabilities else top
@@ -192,6 +205,8 @@ _WRITERS: dict[str, Callable[[MicroJudge, JudgeRequest, list[Any]], str]] = {
     "wise-legacy": _write_wise_legacy,
     "gedit-sc": _write_edit_success,
     "gedit-pq": _write_edit_quality,
+    "micro-viescore-sc": _write_impression,
+    "micro-viescore-pq": _write_impression,
 }
 """Form -> the reply in the shape that a language-model judge is asked for."""
 

@@ -59,7 +59,9 @@ from harness.cli.options import (
     help="Judge the images of a finished run again.",
 )
 @click.option("-o", "--out", metavar="DIR", help="Run directory.  [default: runs/MODEL-HASH]")
-@click.option("--dry-run", is_flag=True, help="Only show how many images and judge calls it would take.")
+@click.option(
+    "--dry-run", is_flag=True, help="Only show what it takes: images, judge calls, tokens, hours, money."
+)
 @click.option("--full", is_flag=True, help="Print every row of the tables.")
 @set_option
 @plugin_option
@@ -199,4 +201,14 @@ def _dry_run(config: Any, as_json: bool) -> int:
             stored = f"{row['n_images']:,} images ({row['n_images_stored']:,} stored)"
             calls = f"{row['n_calls']:,} judge calls with {row['n_questions']:,} questions to {row['judge']}"
             click.echo(f"  {row['benchmark']}: {row['n_prompts']:,} prompts, {stored}, {calls}")
+            if row["n_requests"] is not None:
+                click.echo(f"    {_judging(row)} ({row['rule']})")
     return 0
+
+
+def _judging(row: dict[str, Any]) -> str:
+    """Requests, tokens, time and money of one planned benchmark, in words."""
+    hours = "time unknown (give calls_per_s=)" if row["hours"] is None else f"{row['hours']:.2f} h"
+    usd = "no price" if row["usd"] is None else f"${row['usd']:.2f}"
+    tokens = f"{row['tokens_in']:,} tokens in, {row['tokens_out']:,} out"
+    return f"{row['n_requests']:,} requests, {tokens}, {hours}, {usd}"

@@ -12,9 +12,9 @@ from functools import lru_cache
 from benchmarks.micro import build
 from benchmarks.micro.build import Case
 from harness import seeds
-from harness.decompose.micro import Difficulty, difficulty_of, make_prompt
+from harness.decompose.micro import Difficulty, difficulty_of, draw_spec, make_prompt
 from harness.types import Prompt
-from harness.world.grammar import STYLES, Spec, sample_spec, wording
+from harness.world.grammar import STYLES, Spec, wording
 
 N_PROMPTS = 400
 """Prompts of the edition: 120 easy, 200 medium, 80 hard."""
@@ -30,7 +30,7 @@ def _spec(row: int, seed: int, seen: set[str]) -> Spec:
 
     def draw() -> Spec:
         while True:
-            spec = sample_spec(rng, None, "bench")
+            spec = draw_spec(rng, None, "bench")
             if difficulty_of(spec) == wanted:
                 return spec
 

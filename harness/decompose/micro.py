@@ -6,7 +6,7 @@ objects until every other question is answered yes. The quality list holds every
 world. All questions are of the verifier's grammar, and a right picture answers yes to each of them.
 
 The questions are stored with the text when a prompt is drawn: `training_prompts` and the micro edition of `dvtest` put
-them into `Prompt.meta`.
+them into `Prompt.meta`. Prompts written by hand are read back into specs by `reading`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 from harness import seeds
 from harness.errors import ConfigError, unknown_name
 from harness.types import Prompt
-from harness.world.grammar import KINDS, STYLES, Spec, Split, Style, question_graph, sample_spec, wording
+from harness.world.grammar import KINDS, STYLES, Description, Spec, Split, Style, question_graph, sample_spec, wording
 from harness.world.verifier import QUALITY_QUESTIONS
 
 Difficulty = Literal["easy", "medium", "hard"]
@@ -124,9 +126,21 @@ def draw(
     _check("wording style", styles, STYLES)
     rng = seeds.numpy_generator(seed, f"decompose/{split}", index)
     style = (styles or STYLES)[index % len(styles or STYLES)]
-    spec = sample_spec(rng, _kind(index, kinds), split)
+    spec = draw_spec(rng, _kind(index, kinds), split)
     name = f"micro-{split}/{seed}/{index:07d}"
     return Drawn(make_prompt(name, spec, wording(spec, rng, style), style), spec)
+
+
+def draw_spec(rng: np.random.Generator, kind: str | None, split: Split) -> Spec:
+    """A spec of which a picture exists. One in some thousand drawn ones forbids what it asks for and is drawn again."""
+    while True:
+        spec = sample_spec(rng, kind, split)
+        if not any(_forbids(absent, group.what) for absent in spec.absent for group in spec.groups):
+            return spec
+
+
+def _forbids(absent: Description, asked: Description) -> bool:
+    return absent.shape in (None, asked.shape) and absent.colour in (None, asked.colour)
 
 
 def _kind(index: int, kinds: Sequence[str] | None) -> str | None:

@@ -153,7 +153,7 @@ def _snapshot(repo: str, revision: str | None, model: str, leave_out: Sequence[s
         from huggingface_hub import hf_hub_download, snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
     except ImportError as error:
-        raise _not_installed(model, error) from None
+        raise not_installed(model, error) from None
     try:
         first = Path(hf_hub_download(repo, INDEX, revision=revision))
         index = read_index(first.parent, model)
@@ -172,7 +172,8 @@ def _snapshot(repo: str, revision: str | None, model: str, leave_out: Sequence[s
         ) from None
 
 
-def _not_installed(model: str, error: ImportError) -> PolicyError:
+def not_installed(model: str, error: ImportError) -> PolicyError:
+    """What to say where a library is missing."""
     return PolicyError(f"{model} needs {error.name or 'diffusers'}. Install it with: pip install -e '.[train]'")
 
 

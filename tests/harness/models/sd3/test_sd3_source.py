@@ -161,3 +161,34 @@ def test_a_hub_id_that_cannot_be_had_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(PolicyError, match="owner/absent is no folder here, and the hub did not give it"):
         find_source("owner/absent", model="sd3")
+
+
+def _without_a_tensor(folder, part, other_shape=False):
+    from safetensors.torch import load_file
+
+    file = next((folder / part).glob("*.safetensors"))
+    tensors = load_file(file)
+    name = sorted(tensors)[-1]
+    tensor = tensors.pop(name)
+    if other_shape:
+        tensors[name] = tensor.new_zeros(3, 3, 3)
+    from safetensors.torch import save_file as save
+
+    save(tensors, file, metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize("part", ["transformer", "text_encoder_2", "text_encoder_3", "vae"])
+@pytest.mark.parametrize("other_shape", [False, True])
+def test_weights_that_would_be_random_are_refused(pipeline_folder, tmp_path, part, other_shape):
+    import shutil
+
+    from harness.models.load import load_policy
+
+    folder = tmp_path / "p"
+    shutil.copytree(pipeline_folder, folder)
+    _without_a_tensor(folder, part, other_shape)
+    with pytest.raises(PolicyError, match=rf"{part}: (the weights lack \d tensors|.* does not load)"):
+        load_policy(f"sd3:{folder}")
+    if part == "transformer":
+        with pytest.raises(PolicyError, match=rf"{part}: (the weights lack \d tensors|.* does not load)"):
+            load_policy(f"diffusers:{folder}")

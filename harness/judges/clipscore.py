@@ -1,7 +1,7 @@
 """CLIPScore: the similarity of image and prompt by OpenAI's CLIP (arXiv 2104.08718; weights MIT).
 
 `clipscore:PATH-OR-HUB-ID` is any CLIP model in transformers' format, ViT-L/14 unless said otherwise;
-raw = exp(logit_scale) * cosine. Variants of the literature are made of the recorded cosine by the reward `clipscore`.
+raw = the cosine. The reward `clipscore` makes the variants of the literature of it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from harness.judges.scorers.clip import ClipKind, make_judge
 from harness.judges.scorers.judge import ScoreJudge
 from harness.registry import JUDGES
 
-KIND = ClipKind(name="clipscore", default="openai/clip-vit-large-patch14", processor="openai/clip-vit-large-patch14")
+KIND = ClipKind(
+    name="clipscore", default="openai/clip-vit-large-patch14", processor="openai/clip-vit-large-patch14", scaled=False
+)
 
 
 @JUDGES.register("clipscore")

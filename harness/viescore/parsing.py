@@ -74,15 +74,15 @@ def parse_strict(text: str, *, length: int) -> Reply:
     return reply
 
 
-def check_strict(scores: Sequence[Any], *, length: int) -> None:
-    """Raises `Unparsed` where a score list is not `length` numbers within 0..10."""
+def check_strict(scores: Sequence[Any], *, length: int, top: float = SCALE[1]) -> None:
+    """Raises `Unparsed` where a score list is not `length` numbers within 0..`top`."""
     if len(scores) != length:
         raise Unparsed(f"{len(scores)} scores, expected {length}")
     for score in scores:
         if isinstance(score, bool) or not isinstance(score, int | float):
             raise Unparsed(f"score {shown(score)} is not a number")
-        if not SCALE[0] <= score <= SCALE[1]:
-            raise Unparsed(f"score {shown(score)} is outside 0..10")
+        if not SCALE[0] <= score <= top:
+            raise Unparsed(f"score {shown(score)} is outside 0..{top:g}")
 
 
 def lowest(scores: Sequence[Any]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 from harness.synthesis.language import flaws, words
@@ -31,6 +32,12 @@ _CLASHES: tuple[tuple[frozenset[str], frozenset[str]], ...] = (
 
 MAX_CLOSE_UP = 2
 """Things that fit into a close-up."""
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _forms(phrase: str) -> tuple[str, ...]:
+    """The alternatives of a phrase, as they occur in normalised text."""
+    return tuple(f" {' '.join(words(form))} " for form in phrase.split("|"))
 
 
 def problems(scene: Scene, semantic: list[Asked], quality: list[Asked]) -> list[str]:
@@ -70,7 +77,7 @@ def _questions(scene: Scene, semantic: list[Asked], quality: list[Asked]) -> Ite
             if question.tag not in tags:
                 yield f"question {question.text!r}: unknown tag {question.tag!r}"
             for phrase in question.about:
-                if not any(f" {' '.join(words(form))} " in said for form in phrase.split("|")):
+                if not any(form in said for form in _forms(phrase)):
                     yield f"question {question.text!r}: {phrase!r} is not in the prompt"
             for flaw in flaws(question.text):
                 yield f"question {question.text!r}: {flaw}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 
@@ -9,6 +10,12 @@ NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight
 
 _VOWEL_SOUND = re.compile(r"(?:[aeio]|u(?!ni|se|su|ti|re)|hour|honest|heir|L-)", re.IGNORECASE)
 _CONSONANT_SOUND = re.compile(r"(?:one\b|once|eu|ewe)", re.IGNORECASE)
+_WORD = re.compile(r"[a-z0-9]+(?:['-][a-z0-9]+)*")
+_SPACE_BEFORE_MARK = re.compile(r" [.,!?;:]")
+_DOUBLED_MARK = re.compile(r"[.,?]{2}")
+_DOUBLED_WORD = re.compile(r"\b(\w+) \1\b", re.IGNORECASE)
+_QUOTED = re.compile(r'"[^"]*"')
+_WITH_ARTICLE = re.compile(r"\b(an?) ([A-Za-z][\w'-]*)", re.IGNORECASE)
 _STARTS_WITH_ARTICLE = re.compile(r"(?:an?|the) ")
 
 
@@ -64,30 +71,32 @@ def continued(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
-def words(text: str) -> list[str]:
+@functools.lru_cache(maxsize=1 << 16)
+def words(text: str) -> tuple[str, ...]:
     """Lower-case words of `text`, in order; inner hyphens and apostrophes belong to a word."""
-    return re.findall(r"[a-z0-9]+(?:['-][a-z0-9]+)*", text.lower())
+    return tuple(_WORD.findall(text.lower()))
 
 
-def flaws(text: str) -> list[str]:
+@functools.lru_cache(maxsize=1 << 16)
+def flaws(text: str) -> tuple[str, ...]:
     """What is plainly wrong with the form of a prompt or a question: spaces, articles, ends, open slots."""
     found = []
-    if "  " in text or text != text.strip() or re.search(r" [.,!?;]", text):
+    if "  " in text or text != text.strip() or _SPACE_BEFORE_MARK.search(text):
         found.append("wrong spaces")
     if "{" in text or "}" in text:
         found.append("unfilled slot")
-    if not text.endswith((".", "?", '."')):
+    if not text.endswith((".", "?")):
         found.append("no end mark")
-    if not (text[:1].isupper() or text[:1] in '"'):
+    if not text[:1].isupper():
         found.append("starts in lower case")
-    if re.search(r"[.,?]{2}", text):
-        found.append("doubled punctuation")
-    if re.search(r"\b(\w+) \1\b", text, re.IGNORECASE):
-        found.append("doubled word")
     if text.count('"') % 2:
         found.append("open quotation mark")
-    unquoted = re.sub(r'"[^"]*"', '""', text)
-    for match in re.finditer(r"\b(an?) ([A-Za-z][\w'-]*)", unquoted, re.IGNORECASE):
+    unquoted = _QUOTED.sub('""', text)
+    if _DOUBLED_MARK.search(unquoted):
+        found.append("doubled punctuation")
+    if _DOUBLED_WORD.search(unquoted):
+        found.append("doubled word")
+    for match in _WITH_ARTICLE.finditer(unquoted):
         if match[1].lower() != article(match[2]):
             found.append(f"wrong article in {match[0]!r}")
-    return found
+    return tuple(found)

@@ -7,6 +7,7 @@ few pairs are left to be compared, and none above the threshold is missed.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import Counter
 from collections.abc import Iterable
@@ -26,14 +27,15 @@ _SAME = {"grey": "gray", "colour": "color", "coloured": "colored", "watercolour"
 
 def normalise(text: str) -> tuple[str, ...]:
     """The words that carry the content of a prompt: lower case, number words, no plural s, no filling words."""
-    found = []
-    for word in words(text):
-        if word.isdigit() and int(word) < len(NUMBERS):
-            word = NUMBERS[int(word)]
-        if word in _SILENT:
-            continue
-        found.append(_singular(_SAME.get(word, word)))
-    return tuple(found)
+    return tuple(found for word in words(text) if (found := _normal_word(word)))
+
+
+@functools.lru_cache(maxsize=1 << 15)
+def _normal_word(word: str) -> str:
+    """One word in its normal form; empty for a filling word."""
+    if word.isdigit() and int(word) < len(NUMBERS):
+        word = NUMBERS[int(word)]
+    return "" if word in _SILENT else _singular(_SAME.get(word, word))
 
 
 def _singular(word: str) -> str:
@@ -47,6 +49,7 @@ def _singular(word: str) -> str:
     return word
 
 
+@functools.lru_cache(maxsize=4)
 def shingles(text: str) -> frozenset[str]:
     """The normalised words of a prompt and the pairs of neighbouring ones."""
     found = normalise(text)

@@ -48,24 +48,13 @@ def load_detector(weights: str, device: str) -> Any:
     Raises:
         JudgeError: it cannot be loaded, misses tensors, or has other classes than COCO's 80 in their usual order.
     """
-    import torch
-    import transformers
+    from transformers import Mask2FormerForUniversalSegmentation
 
-    from harness.judges.detector.hub import local_name
+    from harness.judges.detector.hub import load_pretrained
 
-    library: Any = transformers.Mask2FormerForUniversalSegmentation  # its typed result leaves the report out
-    try:
-        with torch.random.fork_rng(devices=[]):
-            model, report = library.from_pretrained(
-                local_name(weights), dtype=torch.float32, use_safetensors=True, output_loading_info=True
-            )
-    except (OSError, ValueError) as error:
-        raise JudgeError(f"{weights}: cannot be loaded ({str(error).splitlines()[0]}).") from None
-    missing = sorted(n for n in report["missing_keys"] if "swin.layernorm." not in n and "criterion." not in n)
-    if missing or report["mismatched_keys"]:
-        raise JudgeError(f"{weights}: {len(missing)} tensors missing or of another shape, e.g. {missing[:3]}.")
+    model = load_pretrained(Mask2FormerForUniversalSegmentation, weights, unfilled=("swin.layernorm.", "criterion."))
     check_classes(model.config, weights)
-    return model.to(device).eval().requires_grad_(False)
+    return model.to(device)
 
 
 def check_classes(config: Any, where: str) -> None:

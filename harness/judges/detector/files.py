@@ -209,7 +209,7 @@ def _read(path: Path, allow_pickle: bool) -> dict[str, Tensor]:
         raise ConfigError(
             f"{path}: a .pth file is a pickle, a format that can run code when it is opened. This one has the expected "
             "hash or you allowed another; if you trust its origin, add allow_pickle=true. Only tensors and plain "
-            "containers are built from it, it is converted to safetensors once, and the option is not needed again."
+            "containers are built from it, and it is converted to safetensors once."
         )
     return read_pickle(path)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from harness.errors import JudgeError
 from harness.judges.detector.identity import file_sha256
@@ -48,10 +51,52 @@ def resolve(model: str, name: str, *, required: bool = True) -> Path:
     return Path(found) if found else folder / name
 
 
+def load_pretrained(library_class: Any, model: str, *, unfilled: tuple[str, ...] = ()) -> Any:
+    """A whole model in float32, from safetensors, in evaluation mode.
+
+    Args:
+        library_class: a transformers model class.
+        model: folder or hub name.
+        unfilled: parts of names that may be missing from the file.
+
+    Raises:
+        JudgeError: it cannot be loaded, or tensors are missing or of another shape (the library would draw them).
+    """
+    import torch
+
+    try:
+        with torch.random.fork_rng(devices=[]), _without_progress_bars():
+            loaded, report = library_class.from_pretrained(
+                local_name(model), dtype=torch.float32, use_safetensors=True, output_loading_info=True
+            )
+    except (OSError, ValueError) as error:
+        raise JudgeError(f"{model}: cannot be loaded ({str(error).splitlines()[0]}).") from None
+    wrong = sorted(n for n in report["missing_keys"] if not any(part in n for part in unfilled))
+    wrong += sorted(str(n) for n in report["mismatched_keys"])
+    if wrong:
+        raise JudgeError(f"{model}: {len(wrong)} tensors are missing or of another shape, e.g. {wrong[0]}.")
+    return loaded.eval().requires_grad_(False)
+
+
 def local_name(model: str) -> str:
     """`model`, a folder's `~` expanded: what `from_pretrained` takes."""
     folder = Path(model).expanduser()
     return str(folder) if folder.is_dir() else model
+
+
+@contextlib.contextmanager
+def _without_progress_bars() -> Iterator[None]:
+    """Keeps the library's bars out of the harness's own progress display."""
+    from transformers.utils import logging
+
+    library: Any = logging
+    shown = library.is_progress_bar_enabled()
+    library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            library.enable_progress_bar()
 
 
 def _weight_files(model: str) -> list[Path]:

@@ -188,7 +188,7 @@ def selftest(model: Any, path: Path, *, recipe: Recipe, judge: str) -> None:
         )
 
 
-def pick_device(wanted: str | None) -> str:
+def pick_device(wanted: str) -> str:
     """The device to run on.
 
     Raises:
@@ -196,7 +196,7 @@ def pick_device(wanted: str | None) -> str:
     """
     import torch
 
-    if wanted is None:
+    if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         torch.empty(0, device=wanted)
@@ -225,16 +225,15 @@ def load_clip(
     from transformers import CLIPModel, CLIPTokenizer
 
     from harness.judges.detector.colours import check_clip
-    from harness.judges.detector.hub import local_name
+    from harness.judges.detector.hub import load_pretrained, local_name
 
-    place = local_name(model)
-    try:
-        clip: Any = CLIPModel.from_pretrained(place, dtype="float32", use_safetensors=True)
-        tokenizer = CLIPTokenizer.from_pretrained(place)
-    except (OSError, ValueError) as error:
-        raise JudgeError(f"clip={model}: cannot be loaded ({str(error).splitlines()[0]}).") from None
+    clip = load_pretrained(CLIPModel, model, unfilled=("position_ids",))
     check_clip(clip.config, f"clip={model}", any_size=any_size, any_activation=any_activation)
-    clip = clip.to(device).eval().requires_grad_(False)
+    try:
+        tokenizer = CLIPTokenizer.from_pretrained(local_name(model))
+    except (OSError, ValueError) as error:
+        raise JudgeError(f"clip={model}: no tokenizer ({str(error).splitlines()[0]}).") from None
+    clip = clip.to(device)
     return ColourClassifier(clip, tokenizer, clip_precision=options.clip_precision, tf32=options.tf32)
 
 

@@ -21,8 +21,8 @@ class CommonOptions:
     """The detector's file or folder; stands first, without its name."""
     clip: str = "openai/clip-vit-large-patch14"
     """Folder or hub name of the colour classifier; `none`: prompts with colours stay unjudged."""
-    device: str | None = None
-    """`cpu`, `cuda`, `cuda:1`, `mps`; None takes a GPU where there is one."""
+    device: str = "auto"
+    """`auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1`."""
     tf32: Tf32 = "off"
     """`convolutions`: let a GPU round in convolutions, as PyTorch did by default when the scores were published."""
     clip_precision: ClipPrecision = "float32"

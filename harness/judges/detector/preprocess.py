@@ -28,7 +28,7 @@ PAD_VALUE = 128
 MEAN = np.array([123.675, 116.28, 103.53], dtype=np.float32)
 DEVIATION = np.array([58.395, 57.12, 57.375], dtype=np.float32)
 
-RESIZE_BACKEND = {"mmdet": "integer bilinear (equal to OpenCV INTER_LINEAR)", "hub": "Pillow bilinear"}
+RESIZE_BACKEND = {"mmdet": "integer bilinear", "hub": "Pillow bilinear"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,3 +152,18 @@ def test_another_size_is_refused_and_the_official_one_accepted(folder):
         },
     )
     check_clip(official, "clip", any_size=False, any_activation=False)
+
+
+def test_incomplete_weights_are_refused_instead_of_drawn(folder, tmp_path):
+    import shutil
+
+    from safetensors.torch import load_file, save_file
+
+    broken = shutil.copytree(folder, tmp_path / "broken")
+    tensors = load_file(broken / "model.safetensors")
+    del tensors["visual_projection.weight"]
+    save_file(tensors, broken / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(
+        JudgeError, match=r"1 tensors are missing or of another shape, e\.g\. visual_projection\.weight"
+    ):
+        load_clip(str(broken), "cpu", any_size=True, any_activation=False, options=CommonOptions())

@@ -5,9 +5,10 @@ Paper: GenEval, arXiv 2310.11513. Reference code: djghosh13/geneval at af4902f2,
 prompts; the `long` set is BAGEL's rewriting of the same prompts, ByteDance-Seed/Bagel at 056b5fd5).
 
 Judge: Mask2Former (Swin-S, instance segmentation on the 80 COCO classes) for boxes and scores, CLIP ViT-L/14 for the
-colour of an object; `geneval-official` runs the original checkpoint, `geneval-hf-m2f` other weights, whose numbers do not
-belong beside published ones. In the micro edition the scene parser plays both. The judge records detections *unfiltered*, with
-colours; filtering and verdict are computed here, so that both protocols come from the same judgements.
+colour of an object; `geneval-official` runs the original checkpoint, `geneval-hf-m2f` other weights, whose numbers do
+not belong beside published ones. In the micro edition the scene parser plays both. The judge records detections
+*unfiltered*, with colours; filtering and verdict are computed here, so that both protocols come from the same
+judgements.
 
 Sampling: four images per prompt (2212), judged one by one; no grid, any size.
 

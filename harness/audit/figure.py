@@ -1,0 +1,139 @@
+"""The audit's figure: the reliability diagram and rewards on pairs, or correlations with people, as PNG and SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.audit.pilot import SECTION as REWARDS
+from harness.audit.table import Audit, Row
+
+BLUE, ORANGE, GREY = "#2563a8", "#d97706", "#6b7280"
+
+
+def draw(audit: Audit, out: Path) -> list[Path]:
+    """Writes `audit.png` and `audit.svg`; an empty list where there is nothing to draw.
+
+    Panels by what was measured: reliability of P(yes), rewards on pairs, recorded judges against people.
+    """
+    panels = _panels(audit)
+    if not panels:
+        return []
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.4 * len(panels), 4.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    for i, panel in enumerate(panels):
+        panel(figure.add_subplot(1, len(panels), i + 1))
+    figure.suptitle(f"Judge {audit.judge}", x=0.01, ha="left", fontsize=11)
+    paths = [out / "audit.png", out / "audit.svg"]
+    for path in paths:
+        # No date in the file: the same audit gives the same bytes.
+        figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
+    return paths
+
+
+def _panels(audit: Audit) -> list[Callable[[Any], None]]:
+    panels: list[Callable[[Any], None]] = []
+    calibration = audit.sections.get("calibration")
+    if calibration is not None and calibration.details.get("reliability"):
+        panels.append(lambda axes: _reliability(axes, calibration.details["reliability"], calibration.rows))
+    pilot = audit.sections.get(REWARDS)
+    if pilot is not None and any(r.value is not None for r in pilot.rows):
+        panels.append(lambda axes: _rewards(axes, pilot.rows))
+    recorded = audit.sections.get("recorded answers")
+    if recorded is not None and recorded.details:
+        panels.append(lambda axes: _recorded(axes, recorded.rows))
+    people = audit.sections.get("people")
+    if people is not None and people.rows:
+        panels.append(lambda axes: _people(axes, people.rows))
+    return panels
+
+
+def _reliability(axes: Any, bins: Sequence[dict[str, Any]], rows: Sequence[Row]) -> None:
+    """Share of questions where yes is right against mean P(yes), in bins of equal mass, with score intervals."""
+    x = [b["confidence"] for b in bins]
+    y = [b["accuracy"] for b in bins]
+    errors = [[b["accuracy"] - b["low"] for b in bins], [b["high"] - b["accuracy"] for b in bins]]
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="calibrated")
+    # A bin's mean may lie a rounding error outside its own interval.
+    errors = [[max(0.0, e) for e in side] for side in errors]
+    axes.errorbar(x, y, yerr=errors, fmt="o", color=BLUE, markersize=5, capsize=2, label="bins of equal mass")
+    found = {row.measure: row for row in rows}
+    error, right = found["calibration error (RMS)"], found["right answers"]
+    if error.value is not None and error.low is not None and error.high is not None and right.value is not None:
+        text = f"RMS error {error.value:.3f} [{error.low:.3f}, {error.high:.3f}]\nright answers {right.value:.3f}"
+        axes.text(0.97, 0.05, text, transform=axes.transAxes, ha="right", va="bottom", fontsize=9)
+    axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel="P(yes) of the judge", ylabel="share where yes is right")
+    axes.set_title("Calibration on drawn scenes", loc="left", fontsize=10)
+    axes.legend(loc="upper left", fontsize=8, frameon=False)
+
+
+def _rewards(axes: Any, rows: Sequence[Row]) -> None:
+    """Right rankings of pairs that differ in one fact, and ties, per reward."""
+    values = {r.measure: r for r in rows if r.value is not None}
+    names = [m.removesuffix(": right ranking") for m in values if m.endswith(": right ranking")]
+    for i, name in enumerate(names):
+        for shift, suffix, colour in ((-0.2, "right ranking", BLUE), (0.2, "ties", ORANGE)):
+            row = values[f"{name}: {suffix}"]
+            label = {"right ranking": "ranked rightly (ties 1/2)", "ties": "tied"}[suffix] if i == 0 else None
+            _bar(axes, i + shift, row, colour, label)
+    axes.axhline(0.5, color=GREY, linewidth=1, linestyle="--")
+    labels = [n.replace(":scoring=", "\n").replace("micro-", "micro-\n") for n in names]
+    axes.set_xticks(range(len(names)), labels, fontsize=8)
+    axes.set(ylim=(0, 1.18), ylabel="share of pairs")
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1.0])
+    axes.set_title("Rewards on pairs that differ in one fact", loc="left", fontsize=10)
+    axes.legend(loc="upper right", ncols=2, fontsize=8, frameon=False)
+
+
+def _bar(axes: Any, x: float, row: Row, colour: str, label: str | None) -> None:
+    value = row.value or 0.0
+    axes.bar(x, value, 0.36, color=colour, label=label)
+    if row.low is not None and row.high is not None:
+        axes.errorbar(x, value, [[max(0.0, value - row.low)], [max(0.0, row.high - value)]], color="black", capsize=2)
+    axes.text(x, (row.high if row.high is not None else value) + 0.015, f"{value:.2f}", ha="center", fontsize=7)
+
+
+def _recorded(axes: Any, rows: Sequence[Row]) -> None:
+    """Spearman's correlation with people per judge and task, SC, PQ and O."""
+    prefix = "Spearman with people, "
+    chosen = [r for r in rows if r.measure.startswith(prefix) and r.value is not None]
+    places = list(dict.fromkeys(r.section for r in chosen))
+    for k, column in enumerate(("SC", "PQ", "O")):
+        for i, place in enumerate(places):
+            row = next((r for r in chosen if r.section == place and r.measure == prefix + column), None)
+            if row is not None:
+                _bar(axes, i + 0.27 * (k - 1), row, (BLUE, ORANGE, GREY)[k], column if i == 0 else None)
+    for patch in axes.patches:
+        patch.set_width(0.25)
+        patch.set_x(patch.get_x() + 0.055)
+    axes.set_xticks(range(len(places)), [p.replace(" · ", "\n").replace("_0shot", "") for p in places], fontsize=8)
+    axes.axhline(0, color="black", linewidth=0.8)
+    axes.set_ylabel("Spearman's correlation with people")
+    axes.set_title("Recorded answers against ratings", loc="left", fontsize=10)
+    axes.legend(fontsize=8, frameon=False)
+
+
+def _people(axes: Any, rows: Sequence[Row]) -> None:
+    """Agreement of people about GenEval's images, per file."""
+    wanted = {
+        "pairs of people who agree": BLUE,
+        "one person agrees with the other four": ORANGE,
+        "Krippendorff's alpha of 5 people": GREY,
+    }
+    places = list(dict.fromkeys(r.section for r in rows))
+    for k, (measure, colour) in enumerate(wanted.items()):
+        for i, place in enumerate(places):
+            row = next((r for r in rows if r.section == place and r.measure == measure), None)
+            if row is not None and row.value is not None:
+                _bar(axes, i + 0.27 * (k - 1), row, colour, measure if i == 0 else None)
+    for patch in axes.patches:
+        patch.set_width(0.25)
+        patch.set_x(patch.get_x() + 0.055)
+    axes.set_xticks(range(len(places)), [p.removeprefix("people · ") for p in places], fontsize=8)
+    axes.set(ylim=(0, 1.3))
+    axes.set_title("Agreement of people", loc="left", fontsize=10)
+    axes.legend(fontsize=8, frameon=False, loc="upper left")

@@ -43,12 +43,14 @@ class Limiter:
     def release(self) -> None:
         """Gives the place back."""
         self._n_out -= 1
-        self._admit()
+        # Two turns of the loop later: what the finished request leads to (the other questions about its image) has
+        # queued by then, and goes before requests of later groups.
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, self._admit)
 
     def succeeded(self) -> None:
-        """A request went through: one more place per round of all places."""
+        """A request went through, and gave its place back: one more place per round of all places."""
         self.limit = min(float(self.most), self.limit + 1.0 / self.limit)
-        self._admit()
 
     def overloaded(self, ticket: int) -> None:
         """Halves the limit; requests that were sent before the last cut say nothing new and change nothing."""

@@ -13,7 +13,7 @@ from harness.cli.options import json_option, load_plugins, plugin_option, split_
 
 @click.command(
     name="synthesize",
-    epilog="Examples:  run.py synthesize   |   run.py synthesize --train 2000 --test 200 --tasks text,style -o my-prompts   "
+    epilog="Examples:  run.py synthesize   |   run.py synthesize --train 2000 --tasks text,style -o prompts   "
     "|   run.py synthesize --near-duplicates drop-and-refill --against my-test-prompts.txt",
 )
 @click.option("--seed", default=0, show_default=True, help="Another seed, other prompts; test pairs stay held out.")
@@ -142,7 +142,9 @@ def _print_manifest(folder: Path, manifest: dict[str, Any], *, is_new: bool) -> 
         )
     compared = manifest["made_with"]["compared_with"]
     near, threshold = manifest["near_duplicates"], manifest["made_with"]["threshold"]
-    click.echo(f"compared with {sum(c['prompts'] for c in compared):,} prompts: {', '.join(c['name'] for c in compared)}")
+    click.echo(
+        f"compared with {sum(c['prompts'] for c in compared):,} prompts: {', '.join(c['name'] for c in compared)}"
+    )
     missing = [source["name"] for source in manifest["not_compared_with"]]
     if missing:
         click.echo(f"not compared with, since the data are not prepared: {', '.join(missing)}")

@@ -40,9 +40,7 @@ def count(entity: Entity) -> Asked:
 def attribute(entity: Entity, adjective: Adjective) -> Asked:
     """Whether it has a stated look."""
     word = f"made of {adjective.material}" if adjective.material else adjective.word
-    return Asked(
-        f"{_upper(is_are(entity))} {entity.definite} {word}?", "Attribute", (entity.mention, adjective.word)
-    )
+    return Asked(f"{_upper(is_are(entity))} {entity.definite} {word}?", "Attribute", (entity.mention, adjective.word))
 
 
 def wearing(entity: Entity, worn: Entity) -> Asked:
@@ -68,9 +66,7 @@ def of_entity(entity: Entity) -> Iterator[Asked]:
 
 def relation(a: Entity, name: str, b: Entity) -> Asked:
     """Whether `a` stands in a spatial relation to `b`."""
-    return Asked(
-        f"{_upper(is_are(a))} {a.definite} {name} {b.definite}?", "Spatial", (a.mention, name, b.mention)
-    )
+    return Asked(f"{_upper(is_are(a))} {a.definite} {name} {b.definite}?", "Spatial", (a.mention, name, b.mention))
 
 
 def region(a: Entity, phrase: str) -> Asked:
@@ -128,7 +124,9 @@ def without_garment(entity: Entity, garment: Entity) -> Asked:
     """Whether a person is shown without a garment."""
     what = garment.head if garment.is_plural else with_article(garment.head)
     return Asked(
-        f"{_upper(is_are(entity))} {entity.definite} shown without {what}?", "Negative", (entity.mention, garment.mention)
+        f"{_upper(is_are(entity))} {entity.definite} shown without {what}?",
+        "Negative",
+        (entity.mention, garment.mention),
     )
 
 

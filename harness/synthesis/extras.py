@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from harness.synthesis import asking
-from harness.synthesis.draw import NoMatch
 from harness.synthesis.language import with_article
 from harness.synthesis.pairs import Maker, can_hold
 from harness.synthesis.pool import Condition, Dimension, Kind
-from harness.synthesis.scene import Entity
 from harness.synthesis.tasks.styles import set_style
 from harness.synthesis.wording import fill
 
@@ -120,6 +118,3 @@ def style(maker: Maker) -> None:
     found = maker.draw.choice(maker.pool.styles)
     set_style(scene, found)
     scene.sentences.append(fill(maker.pool, maker.draw, "style_statement", called=found.called))
-
-
-__all__ = ["Entity", "NoMatch", "companion", "condition", "enrich", "place", "style"]

@@ -1,10 +1,10 @@
-"""Drawing entities that go together: same place, comparable size, adjectives that suit them, relations that can hold."""
+"""Entities that go together: same place, comparable size, adjectives that suit them, relations that can hold."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from harness.synthesis.draw import Draw, NoMatch
+from harness.synthesis.draw import Draw
 from harness.synthesis.pool import Action, Dimension, Kind, Noun, Pool, Relation
 from harness.synthesis.scene import Entity, Scene
 
@@ -122,7 +122,9 @@ class Maker:
         """What an action is done to."""
         nouns = [self.pool.nouns[n] for n in action.whom if n != by.name]
         here = self.scene.place.name
-        found = self.noun(nouns, kinds, fits=lambda n: here in n.places or "carried" in n.flags)
+        found = self.noun(
+            nouns, kinds, fits=lambda n: here in n.places or (by.build == "person" and "carried" in n.flags)
+        )
         return self.entity(found, kinds)
 
 
@@ -162,6 +164,3 @@ def pair(
     nouns = maker.beings() if alive else maker.objects()
     noun = maker.noun(nouns, kinds_a, b.noun, fits=lambda n: can_hold(wanted, n, b.noun))
     return maker.entity(noun, kinds_a), wanted, b
-
-
-__all__ = ["MAX_SIZE_STEP", "Maker", "NoMatch", "can_hold", "pair"]

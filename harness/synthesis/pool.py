@@ -130,6 +130,7 @@ class Carrier:
     """A thing that carries words."""
 
     name: str
+    size: int
     at: str
     colors: tuple[str, ...]
     textures: tuple[str, ...]
@@ -252,9 +253,9 @@ def _nouns(groups: Mapping[str, Any], attributes: Mapping[str, Any], places: Ite
             fields = {**content["defaults"], **(own or {})}
             where = f"primitive {name!r} of group {group!r}"
             colors = _palette(fields.pop("colors", ()), attributes["palettes"])
-            sets = {key: frozenset(fields.pop(key, ())) for key in ("flags", "can", "places")}
+            sets: dict[str, Any] = {key: frozenset(fields.pop(key, ())) for key in ("flags", "can", "places")}
             _known(sets["places"], places, where)
-            lists = {
+            lists: dict[str, Any] = {
                 key: _known(fields.pop(key, ()), attributes[key], where) for key in ("textures", "shapes", "states")
             }
             fields["parts"] = tuple(fields.pop("parts", ()))
@@ -293,6 +294,7 @@ def _carriers(data: Mapping[str, Any], attributes: Mapping[str, Any], places: It
         found.append(
             Carrier(
                 name=name,
+                size=fields["size"],
                 at=fields["at"],
                 colors=tuple(_palette(fields["colors"], attributes["palettes"])),
                 textures=_known(fields["textures"], attributes["textures"], where),
@@ -303,15 +305,15 @@ def _carriers(data: Mapping[str, Any], attributes: Mapping[str, Any], places: It
     return tuple(found)
 
 
-def _link(data: Mapping[str, Any], family: str) -> str:
-    return "about" if family in data["about"] else "for"
-
-
 def _formats(data: Mapping[str, Any]) -> tuple[Format, ...]:
     families = {
         family: tuple(
-            Subject(topic=f"{_link(data, family)} {s['topic']}", titles=tuple(map(str, s["titles"])), elements=tuple(s["elements"]))
-            for s in subjects
+            Subject(
+                topic=f"{'about' if family in data['about'] else 'for'} {subject['topic']}",
+                titles=tuple(map(str, subject["titles"])),
+                elements=tuple(subject["elements"]),
+            )
+            for subject in subjects
         )
         for family, subjects in data["subjects"].items()
     }
@@ -326,10 +328,12 @@ def _formats(data: Mapping[str, Any]) -> tuple[Format, ...]:
 
 
 def _conditions(data: Mapping[str, Any]) -> tuple[Condition, ...]:
-    return tuple(
-        Condition(name=name, **{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
-        for name, fields in data.items()
-    )
+    lists = ("where", "only")
+    found = []
+    for name, fields in data.items():
+        plain: dict[str, Any] = {key: tuple(value) if key in lists else value for key, value in fields.items()}
+        found.append(Condition(name=name, **plain))
+    return tuple(found)
 
 
 def _styles(data: Mapping[str, Any]) -> tuple[Style, ...]:

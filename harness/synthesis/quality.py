@@ -6,6 +6,7 @@ light against the style where there is one, and nothing that contradicts the pro
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 from harness.synthesis.draw import Draw
@@ -65,9 +66,7 @@ class _Asker:
         """Of animals and people."""
         for entity in self.entities:
             if entity.noun.alive:
-                yield self.ask(
-                    "anatomy", "Anatomy", entity, body=entity.noun.body, body_with=f"with {entity.noun.body}"
-                )
+                yield self.ask("anatomy", "Anatomy", entity, body=entity.noun.body)
                 yield self.ask("anatomy_limbs", "Anatomy", entity)
 
     def texture(self) -> Iterator[Asked]:
@@ -80,7 +79,8 @@ class _Asker:
             if words:
                 yield self.ask("texture_named", "Texture", entity, word=words[0])
             else:
-                yield self.ask("texture", "Texture", entity)
+                build = entity.noun.build
+                yield self.ask(f"texture_{build}" if entity.noun.alive else "texture", "Texture", entity)
 
     def coherence(self) -> Iterator[Asked]:
         """Of each thing, and of neighbours."""
@@ -89,7 +89,7 @@ class _Asker:
                 yield self.ask("coherence", "Coherence", entity)
             else:
                 yield self.ask("coherence_many", "Coherence", entity)
-        for a, b in zip(self.entities, self.entities[1:], strict=False):
+        for a, b in itertools.pairwise(self.entities):
             yield self.ask("coherence_pair", "Coherence", a, y=b.definite)
 
     def lighting(self) -> Iterator[Asked]:

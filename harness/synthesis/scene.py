@@ -1,11 +1,11 @@
-"""What a prompt is about: entities with their adjectives, and the scene that collects text, questions and primitives."""
+"""What a prompt is about: entities with their adjectives, and the scene that collects all that is said and asked."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Literal
 
-from harness.synthesis.language import number, with_article
+from harness.synthesis.language import continued, number, sentence, with_article
 from harness.synthesis.pool import Adjective, Condition, Noun, Place, Style
 
 Difficulty = Literal["easy", "medium", "hard"]
@@ -38,7 +38,7 @@ class Asked:
     text: str
     tag: str
     about: tuple[str, ...]
-    """Phrases that must occur in the prompt for the question to make sense; `|` separates forms of which one is enough."""
+    """Phrases that must occur in the prompt for the question to make sense; of forms between `|` one is enough."""
 
 
 @dataclass(slots=True)
@@ -129,6 +129,8 @@ class Scene:
     place_stated: bool = False
     absent: list[str] = field(default_factory=list)
     """Heads of what must not be there."""
+    named: set[str] = field(default_factory=set)
+    """Nouns that the text names without their being entities."""
     used_words: set[str] = field(default_factory=set)
     """Adjectives in use: two things of a scene never share one, so that a mix-up shows."""
 
@@ -140,8 +142,6 @@ class Scene:
     @property
     def text(self) -> str:
         """The prompt."""
-        from harness.synthesis.language import continued, sentence
-
         first, *rest = self.sentences
         if self.lead:
             first = f"{sentence(self.lead)}, {continued(first)}"
@@ -175,7 +175,7 @@ class Scene:
     def has(self, noun: Noun) -> bool:
         """Whether the noun is in use, also as something worn or absent."""
         heads = {e.noun.name for e in self.entities} | {e.worn.noun.name for e in self.entities if e.worn}
-        return noun.name in heads or noun.name in self.absent
+        return noun.name in heads | self.named or noun.name in self.absent
 
     @property
     def record_primitives(self) -> list[str]:

@@ -8,6 +8,7 @@ few pairs are left to be compared, and none above the threshold is missed.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable
@@ -16,9 +17,11 @@ from typing import NamedTuple
 from harness.synthesis.language import NUMBERS, words
 
 _SILENT = frozenset(
-    "a an the is are was were be been being there that which it its this of and or also can "
-    "image picture photo photograph show shown shows showing see seen situated positioned placed located "
-    "stand stands standing sit sits sitting lie lies lying rest rests resting".split()
+    words(
+        "a an the is are was were be been being there that which it its this of and or also can "
+        "image picture photo photograph show shown shows showing see seen situated positioned placed located "
+        "stand stands standing sit sits sitting lie lies lying rest rests resting"
+    )
 )
 """Words that change the wording of a prompt but not what it asks for."""
 
@@ -53,7 +56,7 @@ def _singular(word: str) -> str:
 def shingles(text: str) -> frozenset[str]:
     """The normalised words of a prompt and the pairs of neighbouring ones."""
     found = normalise(text)
-    return frozenset(found) | {f"{a} {b}" for a, b in zip(found, found[1:], strict=False)}
+    return frozenset(found) | {f"{a} {b}" for a, b in itertools.pairwise(found)}
 
 
 def jaccard(x: frozenset[str], y: frozenset[str]) -> float:

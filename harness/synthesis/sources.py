@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import ConfigError, DataError, HarnessError
+from harness.errors import ConfigError, DataError
 from harness.evalconfig import EvalConfig
 from harness.evaluate import make_benchmark
 from harness.registry import BENCHMARKS
@@ -122,6 +122,3 @@ def distinct(sources: Sequence[Source]) -> dict[str, str]:
         for id_, text in source.prompts:
             by_text.setdefault(text, id_)
     return {id_: text for text, id_ in by_text.items()}
-
-
-__all__ = ["HarnessError", "Source", "benchmark_sources", "distinct", "file_source"]

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 from harness.synthesis.pairs import Maker
+from harness.synthesis.pool import Dimension, Kind
 from harness.synthesis.tasks import (
     actions,
     attributes,
@@ -25,13 +27,22 @@ from harness.synthesis.tasks import (
 Builder = Callable[[Maker], None]
 
 
-def _crossed(names: tuple[str, ...], build: Callable[[Maker, str], None], flavors: tuple[str, ...]) -> dict[str, Builder]:
-    return {f"{name}+{flavor}": partial(build, flavor=flavor) for name in names for flavor in flavors}
+class _Flavored(Protocol):
+    """A builder for several tasks."""
+
+    def __call__(self, maker: Maker, flavor: str) -> None: ...
 
 
-_DETAILS = ("color", "texture")
-_DIMENSIONS = ("2d", "3d")
-_REASONING: dict[str, Callable[[Maker, str], None]] = {
+def _flavors(name: str, build: _Flavored, *flavors: str) -> dict[str, Builder]:
+    return {f"{name}+{flavor}": partial(build, flavor=flavor) for flavor in flavors}
+
+
+def _related(kind: Kind) -> dict[str, Builder]:
+    dimensions: tuple[Dimension, Dimension] = ("2d", "3d")
+    return {f"{kind}+{d}": partial(relations.build, kinds=(kind,), dimension=d) for d in dimensions}
+
+
+_REASONING: dict[str, _Flavored] = {
     "numeracy": numeracy.build,
     "comparison": comparison.build,
     "differentiation": differentiation.build,
@@ -45,18 +56,19 @@ TASKS: dict[str, Builder] = {
     "shape+texture": partial(attributes.build, first="shape", second="texture"),
     "2d_spatial_relation": partial(relations.build, kinds=(), dimension="2d"),
     "3d_spatial_relation": partial(relations.build, kinds=(), dimension="3d"),
-    **_crossed(("action",), actions.build, _DIMENSIONS),
-    **{name: partial(_REASONING[name], flavor="") for name in ("numeracy", "negation", "differentiation", "comparison")},
-    **_crossed(("action",), actions.build, _DETAILS),
-    **{
-        f"{kind}+{dimension}": partial(relations.build, kinds=(kind,), dimension=dimension)
-        for kind in ("color", "shape", "texture")
-        for dimension in ("2d", "3d")
-    },  # type: ignore[misc]
-    **{k: v for name, build in _REASONING.items() for k, v in _crossed((name,), build, _DETAILS).items()},
-    **{k: v for name, build in _REASONING.items() for k, v in _crossed((name,), build, _DIMENSIONS).items()},
-    "text": lettering.build,
-    "style": styles.build,
-    "real_world": real_world.build,
+    **_flavors("action", actions.build, "2d", "3d"),
+    "numeracy": partial(numeracy.build, flavor=""),
+    "negation": partial(negation.build, flavor=""),
+    "differentiation": partial(differentiation.build, flavor=""),
+    "comparison": partial(comparison.build, flavor=""),
+    **_flavors("action", actions.build, "color", "texture"),
+    **_related("color"),
+    **_related("shape"),
+    **_related("texture"),
 }
 """Name -> builder, in the order of TIIF-Bench's report."""
+for _name, _build in _REASONING.items():
+    TASKS |= _flavors(_name, _build, "color", "texture")
+for _name, _build in _REASONING.items():
+    TASKS |= _flavors(_name, _build, "2d", "3d")
+TASKS |= {"text": lettering.build, "style": styles.build, "real_world": real_world.build}

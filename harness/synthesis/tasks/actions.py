@@ -69,9 +69,7 @@ def _related(maker: Maker, dimension: Dimension) -> None:
     scene.sentences.append(_say_related(maker, a, action, target, relation, b))
 
 
-def _say_related(
-    maker: Maker, a: Entity, action: Action, target: Entity | None, relation: Relation, b: Entity
-) -> str:
+def _say_related(maker: Maker, a: Entity, action: Action, target: Entity | None, relation: Relation, b: Entity) -> str:
     if target is None and not action.after:
         family = "action_relation"
     else:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from harness.synthesis import asking
 from harness.synthesis.language import with_article
 from harness.synthesis.pairs import Maker
-from harness.synthesis.pool import Adjective, Noun
+from harness.synthesis.pool import Adjective, Kind, Noun
 from harness.synthesis.scene import Asked, Entity
 from harness.synthesis.tasks.actions import phrase
 from harness.synthesis.wording import fill
@@ -41,7 +41,11 @@ def build(maker: Maker, flavor: str) -> None:
             *asking.two_of(entity),
             Asked(f"Is one of the {noun.plural} {p} and the other {q}?", "Spatial", (entity.mention, p, q)),
             Asked(f"Is the {noun.name} {p} {difference.x}?", difference.tag, (entity.mention, difference.about[0])),
-            Asked(f"Is the {noun.name} {q} {difference.y}?".replace(" behind it ", " behind "), difference.tag, (entity.mention, difference.about[1])),
+            Asked(
+                f"Is the {noun.name} {q.replace(' it', ' the other')} {difference.y}?",
+                difference.tag,
+                (entity.mention, difference.about[1]),
+            ),
         )
         scene.sentences.append(fill(maker.pool, draw, "contrast_place", p=p, q=q, **slots))
         return
@@ -109,14 +113,14 @@ def _of_actions(maker: Maker) -> tuple[Noun, Difference]:
         return _of_actions(maker)
     if while_other is not None:
         maker.scene.note(while_other.primitive)
-        maker.scene.used_words.add(while_other.noun.name)
+        maker.scene.named.add(while_other.noun.name)
     about = (first.doing.split()[0], second.doing.split()[0])
     return noun, Difference(x, y, "Action", about, _named("action", first.name, second.name))
 
 
 def _of_clothes(maker: Maker, kind: str = "") -> tuple[Noun, Difference]:
     noun = maker.noun(maker.beings(), fits=lambda n: n.build == "person")
-    kinds = ("texture",) if kind == "texture" else ("color",)
+    kinds: tuple[Kind, ...] = ("texture",) if kind == "texture" else ("color",)
     first = maker.garment(kinds)
     maker.scene.used_words.update(a.word for a in first.adjectives)
     second = maker.garment(kinds, fits=lambda g: g is not first.noun)

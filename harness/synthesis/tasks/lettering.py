@@ -57,7 +57,7 @@ def _entity(maker: Maker, carrier: Carrier, kinds: tuple[Kind, ...]) -> Entity:
     noun = Noun(
         name=carrier.name,
         build="artifact",
-        size=3,
+        size=carrier.size,
         pose="stand",
         places=frozenset(carrier.places),
         plural=f"{carrier.name}s",

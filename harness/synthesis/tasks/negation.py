@@ -87,9 +87,7 @@ def _garment(maker: Maker, dimension: Dimension, kinds: tuple[Kind, ...]) -> Non
     scene.core = (a.primitive, b.primitive)
     scene.ask(*asking.of_entity(a), asking.without_garment(a, worn), *asking.of_entity(b))
     scene.ask(asking.relation(a, relation.name, b))
-    scene.sentences.append(
-        fill(maker.pool, draw, "without_garment_relation", a=a, b=b, worn=worn, rel=relation.name)
-    )
+    scene.sentences.append(fill(maker.pool, draw, "without_garment_relation", a=a, b=b, worn=worn, rel=relation.name))
 
 
 def _others(maker: Maker, dimension: Dimension, kinds: tuple[Kind, ...]) -> None:
@@ -106,9 +104,7 @@ def _others(maker: Maker, dimension: Dimension, kinds: tuple[Kind, ...]) -> None
     scene.ask(asking.scene_without(missing.plural))
     if relation.contact:
         scene.contacts.append((a, b))
-    scene.sentences.append(
-        fill(maker.pool, draw, "without_others", a=a, b=b, others=missing.plural, rel=relation.name)
-    )
+    scene.sentences.append(fill(maker.pool, draw, "without_others", a=a, b=b, others=missing.plural, rel=relation.name))
 
 
 _WAYS = {"part": _part, "garment": _garment, "others": _others}
@@ -169,6 +165,4 @@ def _not_doing(maker: Maker) -> None:
         scene.ask(*asking.of_entity(entity))
     act(maker, a, action, target)
     scene.ask(asking.doing_otherwise(a, wrong.doing))
-    scene.sentences.append(
-        fill(maker.pool, draw, "not_doing", a=a, doing=phrase(action, target), wrong=wrong.doing)
-    )
+    scene.sentences.append(fill(maker.pool, draw, "not_doing", a=a, doing=phrase(action, target), wrong=wrong.doing))

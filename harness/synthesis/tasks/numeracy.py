@@ -69,4 +69,4 @@ def _related(maker: Maker, dimension: Dimension) -> None:
     if scene.level == 2:
         c = counted(maker, ())
         scene.ask(*asking.of_entity(c))
-        scene.sentences.append(fill(maker.pool, maker.draw, "numeracy_alive", list=c.indefinite))
+        scene.sentences.append(fill(maker.pool, maker.draw, "numeracy_more", list=c.indefinite))

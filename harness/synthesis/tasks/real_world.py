@@ -86,6 +86,4 @@ def _finish(maker: Maker) -> None:
         audience = draw.choice(maker.pool.design["audiences"])
         scene.note(f"audience:{audience.removeprefix('for ')}")
         bare = audience.removeprefix("for ")
-        scene.sentences.append(
-            fill(maker.pool, draw, "design_audience", audience=audience, audience_bare=bare)
-        )
+        scene.sentences.append(fill(maker.pool, draw, "design_audience", audience=audience, audience_bare=bare))

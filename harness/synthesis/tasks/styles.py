@@ -11,7 +11,7 @@ from harness.synthesis.wording import fill
 
 
 def build(maker: Maker) -> None:
-    """Easy: one subject. Medium: it acts, or stands beside another. Hard: both are described, and a palette is asked."""
+    """Easy: one subject. Medium: it acts, or stands beside another. Hard: both are described, colors are asked for."""
     scene, draw = maker.scene, maker.draw
     style = draw.choice(maker.pool.styles)
     set_style(scene, style)
@@ -55,7 +55,7 @@ def _subject(maker: Maker, style: Style) -> str:
     if not scene.level and draw.chance(50):
         return a.indefinite
     b = maker.thing(kinds, near=a)
-    relations = [r for d in ("neutral", "2d", "3d") for r in maker.pool.relations[d]]  # type: ignore[index]
+    relations = [r for d in ("neutral", "2d", "3d") for r in maker.pool.relations[d]]
     relation = draw.choice([r for r in relations if can_hold(r, a.noun, b.noun) and r.needs in ("", "support")])
     scene.add(b)
     scene.note(f"relation:{relation.name}")

@@ -81,7 +81,8 @@ def trained_wording(data_dir: str | None) -> prompttemplates.Template:
     except DataError as error:
         raise DataError(
             f"{error} HPSv3 only scores with the wording that it was trained with, which comes from the package hpsv3 "
-            "1.0.0 (`--source` takes its wheel, an installed copy or a checkout)."
+            "1.0.0 (`--source` takes its wheel, an installed copy or a checkout); `data_dir=DIR` of the judge names "
+            "another data folder."
         ) from None
     found = prompttemplates.text_sha256(template.render(prompt="{text_prompt}")) if template.fields else ""
     if template.fields != {"prompt"} or found != TEXT_SHA256:

@@ -10,10 +10,13 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from harness.errors import ConfigError, JudgeError
+from harness.images import ref_of_image
 from harness.judges.scorers import pixels
 from harness.judges.scorers.clip import embedding
 from harness.judges.scorers.openclip import to_transformers
 from harness.registry import JUDGES
+from harness.rewards import RewardItem, make_reward, score
+from harness.types import Prompt
 
 from .tiny import answers, clip_config, picture, random_clip, save_clip
 
@@ -100,6 +103,16 @@ def test_clipscore_is_the_cosine_of_the_same_files(judge, folder):
     other = JUDGES.get("clipscore")(f"{folder},device=cpu")
     assert [a.value for a in answers(other, PAIRS)] == [a.payload["cosine"] for a in answers(judge, PAIRS)]
     assert other.fingerprint.removeprefix("clipscore") == judge.fingerprint.removeprefix("pickscore")
+
+
+def test_the_reward_of_the_same_name_divides_what_the_judge_gives(judge):
+    image, prompt = PAIRS[0]
+    item = RewardItem(prompt=Prompt(id="p/0", text=prompt), image=ref_of_image(image))
+    batch = score(make_reward("pickscore"), judge, [item, item])
+    assert batch.n_calls == 1  # equal questions about equal pictures are asked once
+    raw = answers(judge, PAIRS[:1])[0].value
+    assert [v.value for v in batch.values] == pytest.approx([raw / 26] * 2)
+    assert batch.values[0].parts["raw"] == pytest.approx(raw)
 
 
 def test_an_embedding_is_a_tensor_or_within_an_object(model):

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from harness.errors import PolicyError
+from harness.models.sd3.parts import quiet
 
 _LOG = logging.getLogger(__name__)
 _KEPT = 64
@@ -67,14 +68,16 @@ class PromptEncoder:
             self._kept.move_to_end(prompt)
             return self._kept[prompt]
         self._warn_of_truncation(prompt)
-        with torch.no_grad():
+        device = self._pipeline.text_encoder.device
+        # Tokenizers remark on every long prompt; truncation is part of the model and said once.
+        with quiet(), torch.no_grad(), torch.autocast(device.type, enabled=False):
             tokens, _, pooled, _ = self._pipeline.encode_prompt(
                 prompt=prompt,
                 prompt_2=None,
                 prompt_3=None,
                 do_classifier_free_guidance=False,
                 max_sequence_length=self._max,
-                device=self._pipeline.transformer.device,
+                device=device,
             )
         self._kept[prompt] = Embedded(tokens, pooled)
         if len(self._kept) > _KEPT:
@@ -84,7 +87,8 @@ class PromptEncoder:
     def _warn_of_truncation(self, prompt: str) -> None:
         if self._warned or self._pipeline.text_encoder_3 is None:
             return
-        n = len(self._pipeline.tokenizer_3(prompt, truncation=False, verbose=False)["input_ids"])
+        with quiet():
+            n = len(self._pipeline.tokenizer_3(prompt, truncation=False)["input_ids"])
         if n > self._max:
             self._warned = True
             _LOG.warning(

@@ -69,7 +69,7 @@ def load_pipeline(
         dtypes["transformer"] = torch.float32
         parts["transformer"] = load_part(transformer, "diffusers", "SD3Transformer2DModel", torch.float32)
     parts |= load_parts(source, dtypes, leave_out=(*leave_out, *parts))
-    pipeline = _assemble(diffusers.StableDiffusion3Pipeline, source, {**absent, **parts})
+    pipeline = _assemble(PIPELINE, source, {**absent, **parts})
     if type(pipeline.scheduler).__name__ != SCHEDULER:
         raise PolicyError(
             f"{source.folder / 'scheduler'}: {type(pipeline.scheduler).__name__} is not supported, expected "
@@ -105,14 +105,15 @@ def load_any(source: Source, dtype: str | None, *, device: str) -> tuple[Any, st
         )
     chosen = torch_dtype(dtype, device)
     dtypes = {"default": chosen}
-    pipeline = _assemble(diffusers.DiffusionPipeline, source, load_parts(source, dtypes))
+    pipeline = _assemble("DiffusionPipeline", source, load_parts(source, dtypes))
     place(pipeline.components, dtypes, device, model="diffusers")
     return pipeline, str(chosen).removeprefix("torch.")
 
 
-def _assemble(cls: Any, source: Source, parts: dict[str, Any]) -> Any:
+def _assemble(class_name: str, source: Source, parts: dict[str, Any]) -> Any:
     try:
         with quiet():
+            cls = getattr(diffusers, class_name)
             pipeline = cls.from_pretrained(source.folder, local_files_only=True, use_safetensors=True, **parts)
     except (OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError) as error:
         raise PolicyError(f"{source.folder}: the pipeline does not load ({first_line(error)}).") from error

@@ -44,7 +44,8 @@ def load_part(folder: Path, library: str, class_name: str, dtype: torch.dtype) -
     """
     import importlib
 
-    cls = getattr(importlib.import_module(library), class_name, None)
+    with quiet():
+        cls = getattr(importlib.import_module(library), class_name, None)
     if not (isinstance(cls, type) and hasattr(cls, "from_pretrained")):
         raise PolicyError(f"{folder}: {library} has no model class {class_name!r}. Is another version needed?")
     try:

@@ -331,7 +331,7 @@ class SD3Policy(TrainablePolicy):
         return Embedded(*(t.expand(len(x), *t.shape[1:]) for t in one))
 
     def _predict(self, x: Tensor, sigma: Tensor, prompts: Embedded) -> Tensor:
-        with self._lowered():
+        with self._precision():
             out: Tensor = self._forward(
                 hidden_states=x.to(torch.float32 if self._trains_all else self.dtype),
                 encoder_hidden_states=prompts.tokens,
@@ -341,11 +341,10 @@ class SD3Policy(TrainablePolicy):
             )[0]
         return out.float()
 
-    def _lowered(self) -> AbstractContextManager[Any]:
-        """Autocast, where the weights are float32 for training and the policy's dtype is narrower."""
-        if self._trains_all and self.dtype != torch.float32:
-            return torch.autocast(self.device.type, dtype=self.dtype)
-        return nullcontext()
+    def _precision(self) -> AbstractContextManager[Any]:
+        """The policy's own precision, whatever autocast the caller is in: drawing and training must agree."""
+        lowered = self._trains_all and self.dtype != torch.float32
+        return torch.autocast(self.device.type, dtype=self.dtype if lowered else torch.bfloat16, enabled=lowered)
 
     def _to_tokens(self, v: Tensor) -> Tensor:
         p = self.transformer.config.patch_size

@@ -109,6 +109,18 @@ def test_the_ratio_is_exactly_one_while_parameters_have_not_moved(load, randomis
     assert (moved.log_prob > drawn.log_prob).all()
 
 
+@pytest.mark.parametrize("options", ["", "?dtype=bfloat16"])
+def test_velocities_do_not_depend_on_the_callers_autocast(load, randomise, options):
+    plain, cast = load(options), load(options)
+    results = []
+    for policy in (plain, cast):
+        policy.prepare_training(LORA)
+        randomise(policy)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=policy is cast):
+            results.append(velocity(policy))
+    assert torch.equal(*results)
+
+
 def test_gradient_checkpointing_gives_the_same_gradients(load, randomise):
     grads = []
     for on in (False, True):

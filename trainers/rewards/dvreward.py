@@ -23,6 +23,7 @@ from typing import ClassVar, Literal, get_args
 
 from harness.errors import ConfigError, unknown_name
 from harness.judges.base import Answer, JudgeRequest
+from harness.judges.vlm.yesno import LOW_MASS
 from harness.plan import content_hash
 from harness.registry import REWARDS
 from harness.rewards import Reward, RewardItem, RewardValue
@@ -40,9 +41,6 @@ from trainers.rewards.questions.scoring import (
 Scoring = Literal["confidence", "binary"]
 Behaviour = Literal["official_code", "corrected"]
 
-LOW_MASS = 0.5
-"""A judge that puts less than this on yes and no together (payload `mass`) did not really answer the question."""
-
 
 @REWARDS.register("dvreward")
 class DVReward(Reward):
@@ -56,7 +54,11 @@ class DVReward(Reward):
     """
 
     name: ClassVar[str] = "dvreward"
-    default_judge: ClassVar[Mapping[str, str]] = {"micro": "micro"}
+    default_judge: ClassVar[Mapping[str, str]] = {
+        "micro": "micro",
+        "official": "openai:Qwen/Qwen3-VL-30B-A3B-Instruct@http://127.0.0.1:8000/v1",
+    }
+    """Official: the paper's verifier, where `run.py serve-judge` serves it."""
 
     def __init__(
         self,

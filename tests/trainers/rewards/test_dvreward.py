@@ -13,10 +13,13 @@ from harness.errors import ConfigError, DataError
 from harness.images import ref_of_image
 from harness.judges.base import Answer, Judge, failed
 from harness.judges.micro import MicroJudge
+from harness.registry import JUDGES
 from harness.rewards import RewardItem, make_reward, score
 from harness.types import Prompt
 from harness.world.grammar import corrupt, sample_layout
 from harness.world.render import render
+from tests.harness.judges.servers import FakeVLM, micro_answer, serving
+from trainers.rewards.questions.wording import NEGATIVE
 
 META = {
     "semantic_questions": [
@@ -208,3 +211,24 @@ def test_a_judge_that_fails_gives_missing_rewards_not_zeros():
 
     (found,) = score(make_reward("dvreward"), Broken(), [item()]).values
     assert found.value is None and "down" in found.reason
+
+
+def test_a_vision_language_judge_behind_a_server_answers_like_the_verifier_it_asks():
+    rng = np.random.default_rng(1)
+    drawn = [draw(1, i, kinds=["negation"]) for i in range(3)]
+    images = [Image.fromarray(a) for a in render([sample_layout(rng, d.spec) for d in drawn], range(3))]
+    items = [RewardItem(prompt=d.prompt, image=ref_of_image(i)) for d, i in zip(drawn, images, strict=True)]
+    reward = make_reward("dvreward")
+    exact = score(reward, MicroJudge(), items).values
+    model = FakeVLM(answer=micro_answer)
+    with serving(model) as server:
+        judge = JUDGES.get("openai")(f"fake@{server.url}/v1")
+        try:
+            served = score(reward, judge, items).values
+        finally:
+            judge.close()
+    for a, b in zip(exact, served, strict=True):
+        assert b.value == pytest.approx(a.value, abs=0.02)
+        assert b.parts["n_low_mass"] == 0 and b.n_failed == 0
+    systems = {r["messages"][0]["content"] for r in model.requests if "picture without" in str(r["messages"][-1])}
+    assert systems == {NEGATIVE}

@@ -1,4 +1,4 @@
-"""CLIPScore: the similarity of image and prompt by OpenAI's CLIP (arXiv 2104.08718; weights MIT).
+"""CLIPScore: the similarity of image and prompt by OpenAI's CLIP (arXiv 2104.08718).
 
 `clipscore:PATH-OR-HUB-ID` is any CLIP model in transformers' format, ViT-L/14 unless said otherwise;
 raw = the cosine. The reward `clipscore` makes the variants of the literature of it.

@@ -1,4 +1,4 @@
-"""PickScore: how well people would like an image for a prompt (Pick-a-Pic, arXiv 2305.01569; weights MIT).
+"""PickScore: how well people would like an image for a prompt (Pick-a-Pic, arXiv 2305.01569; MIT).
 
 `pickscore:PATH-OR-HUB-ID` is a CLIP ViT-H/14 in transformers' format; raw = exp(logit_scale) * cosine, about 15..27.
 Images are cropped to their middle square, prompts cut at 77 tokens (`n_tokens` in the payload tells).

@@ -451,7 +451,8 @@ class OpenAIJudge(Judge):
         messages, protocol = await self._probe_messages(probe)
         if kind == "yesno":
             completion = read_completion((await self._transport.chat(self._yes_no_body(messages))).data)
-            return selftest.ProbeResult(probe, self._value(completion).value, completion.text)
+            found = self._value(completion)
+            return selftest.ProbeResult(probe, found.value, completion.text, found.mass)
         body = completions.chat_body(
             self._target.model,
             messages,

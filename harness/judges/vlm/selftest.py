@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from harness.errors import JudgeError
 from harness.images import ImageRef, ref_of_image
 from harness.judges.vlm.completion import BadReplyError, Completion, top_of
-from harness.judges.vlm.yesno import normalised
+from harness.judges.vlm.yesno import LOW_MASS, normalised
 
 SIZE_PX = 256
 
@@ -50,11 +50,13 @@ class ProbeResult:
     p_yes: float | None
     """P(yes); None where the judge gave no answer."""
     said: str
+    mass: float = 1.0
+    """P(yes) + P(no)."""
 
     @property
     def is_right(self) -> bool:
-        """Sure of the right answer."""
-        if self.p_yes is None:
+        """Sure of the right answer, with most of the probability on yes and no."""
+        if self.p_yes is None or self.mass < LOW_MASS:
             return False
         return self.p_yes > SURE if self.probe.is_yes else self.p_yes < 1.0 - SURE
 
@@ -158,7 +160,7 @@ def check_answers(judge: str, results: Sequence[ProbeResult], *, advice: str) ->
         return
     lines = [
         f"  {r.probe.question} expected {'yes' if r.probe.is_yes else 'no'}, "
-        + (f"P(yes) = {r.p_yes:.3f}" if r.p_yes is not None else "no answer")
+        + (f"P(yes) = {r.p_yes:.3f}, P(yes or no) = {r.mass:.3f}" if r.p_yes is not None else "no answer")
         + (f" ({r.said[:60]!r})" if r.said else "")
         for r in wrong
     ]

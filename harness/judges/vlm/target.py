@@ -131,7 +131,8 @@ def parse_target(argument: str, *, judge: str = "openai") -> Target:
     Raises:
         ConfigError: what is wrong, with an example; never with a value that may be a secret.
     """
-    head, *settings = [part.strip() for part in argument.split(",")]
+    head, *rest_of_it = [part.strip() for part in argument.split(",")]
+    settings = [part for part in rest_of_it if part]
     where = f"judge {judge}"
     model, separator, rest = head.rpartition("@http")
     if not separator:

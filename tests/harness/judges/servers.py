@@ -4,10 +4,12 @@ import asyncio
 import base64
 import io
 import json
+import math
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from PIL import Image
@@ -34,7 +36,7 @@ class Response:
     """Bytes of the body to send before the connection is cut; None sends all."""
 
 
-class Drop(Exception):
+class Drop(Exception):  # noqa: N818
     """The connection ends without an answer."""
 
 
@@ -75,7 +77,7 @@ class HttpServer:
                 await writer.drain()
                 if response.send_only is not None:
                     break
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             writer.close()
@@ -167,14 +169,19 @@ def colour_answer(images, question):
 
 def micro_answer(images, question):
     """P(yes) by the exact verifier of the micro world, kept off 0 and 1."""
+    from harness.world.verifier import answer
+
+    return min(0.99, max(0.01, float(answer(_parsed(images[-1].tobytes(), images[-1].size), question))))
+
+
+@lru_cache(maxsize=256)
+def _parsed(pixels, size):
     import numpy as np
 
     from harness.world.parse import perceive
-    from harness.world.verifier import answer
     from harness.world.view import to_view
 
-    view = perceive(np.stack([to_view(images[-1])]))[0]
-    return min(0.99, max(0.01, float(answer(view, question))))
+    return perceive(np.stack([to_view(Image.frombytes("RGB", size, pixels))]))[0]
 
 
 class FakeVLM:
@@ -248,7 +255,8 @@ class FakeVLM:
         scale = 1.0
         if self.follows_temperature and data["temperature"] > 0:
             scale = 1.0 / data["temperature"]
-        content = [self._place({t: 1.0}, data, 1.0) for t in self.prefix]
+        unsure = {t: 0.001 * w for t, w in self.distribution(p).items()}
+        content = [self._place({**unsure, t: 0.999}, data, 1.0) for t in self.prefix]
         content.append(self._place(self.distribution(p), data, scale))
         written = "".join(self.prefix) + ("Yes" if p > 0.5 else "No")
         message = {"role": "assistant", "content": written}
@@ -262,11 +270,9 @@ class FakeVLM:
         return spread | {t: (1 - self.mass) * s for t, s in rest.items()}
 
     def _place(self, distribution, data, scale):
-        import math
-
         weights = {t: w**scale for t, w in distribution.items() if w > 0}
         total = sum(weights.values()) * (0.5 if self.double else 1.0)
-        logs = {t: math.log(w / total) for t, w in weights.items()}
+        logs = {t: min(0.0, math.log(w / total)) for t, w in weights.items()}
         ids = data.get("logprob_token_ids")
         ranked = sorted(logs, key=lambda t: -logs[t])
         best = ranked[0]

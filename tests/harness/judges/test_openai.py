@@ -62,11 +62,11 @@ def judge_of():
 
 
 def test_p_yes_is_exact_by_token_id_however_improbable(judge_of):
-    fake = FakeVLM(answer=lambda images, q: 1e-6, mass=0.3)
+    fake = FakeVLM(answer=lambda images, q: 1e-6, mass=0.6)
     answer = judge_of(fake).ask([yes_no("Is it?")])[0].answers[0]
     assert answer.status == "ok"
     assert answer.value == pytest.approx(1e-6, rel=1e-9)
-    assert answer.payload["mass"] == pytest.approx(0.3, rel=1e-9)
+    assert answer.payload["mass"] == pytest.approx(0.6, rel=1e-9)
     assert answer.payload["how"] == "token_ids" and "bound" not in answer.payload
     sent = fake.requests[-1]
     assert sent["logprob_token_ids"] == [*YES_IDS, *NO_IDS]
@@ -204,13 +204,13 @@ def test_kinds_that_it_cannot_answer_are_errors(judge_of):
 
 
 def test_wrong_model_stops_with_the_models_that_there_are(judge_of):
-    with pytest.raises(JudgeError, match="404 for model 'other'.*It serves: fake"):
+    with pytest.raises(JudgeError, match=r"404 for model 'other'.*It serves: fake"):
         judge_of(FakeVLM(), model="other").ask([yes_no("q?")])
 
 
 def test_a_missing_or_wrong_key_stops_and_is_never_shown(judge_of, monkeypatch, caplog):
     monkeypatch.setenv("JUDGE_KEY", "key-12345")
-    with pytest.raises(JudgeError, match="401.*key_env=NAME") as caught:
+    with pytest.raises(JudgeError, match=r"401.*key_env=NAME") as caught:
         judge_of(FakeVLM(key="another"), "key_env=JUDGE_KEY").ask([yes_no("q?")])
     judge = judge_of(FakeVLM(key="key-12345"), "key_env=JUDGE_KEY")
     reply = judge.ask([yes_no("q?")])[0]
@@ -274,5 +274,5 @@ def test_closing_ends_a_running_ask():
 def test_it_is_registered_and_explains_a_wrong_argument():
     assert JUDGES.get("openai") is load
     assert isinstance(load("m@http://127.0.0.1:1/v1"), OpenAIJudge)
-    with pytest.raises(ConfigError, match="e.g. openai:Qwen"):
+    with pytest.raises(ConfigError, match=r"e.g. openai:Qwen"):
         load("")

@@ -1,4 +1,4 @@
-"""P(yes): spellings of both byte-level and sentencepiece vocabularies, exact values, bounds, the published code's rule."""
+"""P(yes): spellings of byte-level and sentencepiece vocabularies, exact values, bounds, the published code's rule."""
 
 import math
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import typing
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,8 @@ def command(
     out = out or Path("runs") / f"train-{name}"
     with ConsoleProgress() as progress:
         result = run(settings_object, out, _StepReport(progress, getattr(settings_object, "steps", 0)))
+    if os.environ.get("RANK", "0") != "0":  # one of several processes under torchrun: the first one reports
+        return 0
     if as_json:
         click.echo(json.dumps(result))
     else:

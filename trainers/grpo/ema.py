@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -34,15 +33,3 @@ class Ema:
         """Continues from stored means."""
         for name in self.mean:
             self.mean[name] = mean[name].to(self.mean[name].device).float().clone()
-
-    @contextlib.contextmanager
-    def in_place(self) -> Iterator[None]:
-        """Inside: the parameters hold their means."""
-        own = {n: p.data for n, p in self._parameters.items()}
-        try:
-            for name, p in self._parameters.items():
-                p.data = self.mean[name].to(p.dtype)
-            yield
-        finally:
-            for name, p in self._parameters.items():
-                p.data = own[name]

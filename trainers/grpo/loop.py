@@ -26,7 +26,7 @@ from trainers.grpo.config import GrpoConfig
 from trainers.grpo.ema import Ema
 from trainers.grpo.health import Clock, check_ratio, text_statistics
 from trainers.grpo.heldout import group_diversity
-from trainers.grpo.parallel import Parallel
+from trainers.grpo.parallel import Parallel, whole_tensor
 from trainers.grpo.prompts import PromptSource
 from trainers.grpo.rewarding import Credit, RewardPool, Scored, check_failures, credit, total
 from trainers.grpo.rollout import Drawn, Sample, chunks, draw, initial_sampling
@@ -62,7 +62,7 @@ class Trainer:
         policy.prepare_training(config.policy)
         parallel.wrap(policy.trainable_module)
         self.parameters = {n: p for n, p in policy.trainable_module.named_parameters() if p.requires_grad}
-        self.optimiser = _optimiser(policy, config)
+        self.optimiser = _optimiser(policy, config, foreach=parallel.kind != "fsdp")
         self.ema = (
             None
             if config.optim.ema_decay is None
@@ -314,15 +314,29 @@ class Trainer:
 
     # Checkpoints
 
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Inside: the whole weights are in place, averaged ones where an average is kept; all processes must enter."""
+        means = {} if self.ema is None else {n: whole_tensor(t) for n, t in self.ema.mean.items()}
+        with self.parallel.whole(), torch.no_grad():
+            module = dict(self.policy.trainable_module.named_parameters())
+            own = {n: module[n].detach().clone() for n in means}
+            for name, mean in means.items():
+                module[name].copy_(mean)
+            try:
+                yield
+            finally:
+                for name, value in own.items():
+                    module[name].copy_(value)
+
     def save(self, out_dir: Path, info: dict[str, Any]) -> Path:
         """Writes the checkpoint of the steps done so far; all processes must call it."""
         folder = checkpoint.step_folder(out_dir, self.step)
         tensors = checkpoint.collect(self.parameters, self.optimiser, None if self.ema is None else self.ema.mean)
         training = {"command": "train grpo", "steps": self.step, **info}
-        with self.parallel.whole():
+        with self.averaged():
             if self.parallel.is_main:
-                with contextlib.nullcontext() if self.ema is None else self.ema.in_place():
-                    self.policy.save_checkpoint(folder, training)
+                self.policy.save_checkpoint(folder, training)
         if self.parallel.is_main:
             state = {"step": self.step, "config": self.config.as_dict(), "prompts": self.source.id, **info}
             checkpoint.write_trainer_state(folder, tensors, state)
@@ -342,7 +356,8 @@ class Trainer:
         self.step = int(state["step"])
 
 
-def _optimiser(policy: TrainablePolicy, config: GrpoConfig) -> torch.optim.AdamW:
+def _optimiser(policy: TrainablePolicy, config: GrpoConfig, *, foreach: bool) -> torch.optim.AdamW:
+    # Sharded and replicated parameters do not mix in one fused loop.
     optim = config.optim
     groups = []
     for name, parameters in policy.param_groups().items():
@@ -357,7 +372,7 @@ def _optimiser(policy: TrainablePolicy, config: GrpoConfig) -> torch.optim.AdamW
         betas=(optim.beta1, optim.beta2),
         eps=optim.eps,
         weight_decay=optim.weight_decay,
-        foreach=True,
+        foreach=foreach,
     )
 
 

@@ -47,6 +47,8 @@ class Parallel:
         self.size = dist.get_world_size() if dist.is_initialized() else 1
         self._module: nn.Module | None = None
         self._wrapped: Any = None
+        self._replicated: list[nn.Parameter] = []
+        """Scalars, which FSDP2 does not shard; their gradients are reduced here."""
 
     @property
     def is_main(self) -> bool:
@@ -69,7 +71,8 @@ class Parallel:
                     for block in child:
                         if next(block.parameters(), None) is not None and _is_called_by_forward(block):
                             fully_shard(block)
-            fully_shard(call)
+            self._replicated = [p for p in module.parameters() if p.dim() == 0]
+            fully_shard(call, ignored_params=set(self._replicated))
             self._wrapped = call
         else:
             self._wrapped = nn.parallel.DistributedDataParallel(call, find_unused_parameters=True)
@@ -81,21 +84,36 @@ class Parallel:
         """
         if self._wrapped is None:
             torch.autograd.backward(loss())
+            if last:
+                self._fill()
             return
         assert self._module is not None
         parameters = [p for p in self._module.parameters() if p.requires_grad]
 
         def scaled() -> Tensor:
             value = loss() * self.size  # the wrappers average over processes
-            # Every parameter takes part in the pass that reduces, also one that only earlier parts used.
-            return value + sum(p.sum() * 0.0 for p in parameters) if last else value
+            # DDP reduces what the last pass used: every parameter takes part in it.
+            return value + sum(p.sum() * 0.0 for p in parameters) if last and self.kind == "ddp" else value
 
         if self.kind == "fsdp":
             self._wrapped.set_requires_gradient_sync(last)
             self._wrapped(scaled).backward()
+            for p in self._replicated if last else ():
+                if p.requires_grad and p.grad is not None:
+                    dist.all_reduce(p.grad)
+                    p.grad /= self.size
+            if last:
+                self._fill()
             return
         with contextlib.nullcontext() if last else self._wrapped.no_sync():
             self._wrapped(scaled).backward()
+
+    def _fill(self) -> None:
+        """Zeros for parameters that no part used: the optimiser's state is then the same for every kind."""
+        assert self._module is not None
+        for p in self._module.parameters():
+            if p.requires_grad and p.grad is None:
+                p.grad = torch.zeros_like(p)
 
     @contextlib.contextmanager
     def whole(self) -> Iterator[None]:
@@ -134,9 +152,17 @@ class Parallel:
         return any(self.gather([value]))
 
     def clip_norm(self, parameters: Sequence[nn.Parameter], limit: float) -> float:
-        """Clips the whole gradient; returns its length before."""
-        norm: Any = torch.nn.utils.clip_grad_norm_(parameters, limit, foreach=False if self.kind == "fsdp" else None)
-        return float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
+        """Clips the whole gradient to the length `limit`; returns its length before.
+
+        torch's own function does not take sharded and replicated gradients together.
+        """
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        lengths = torch.stack([whole_tensor(torch.linalg.vector_norm(g.float())) for g in gradients])
+        length = float(torch.linalg.vector_norm(lengths))
+        if length > limit:
+            for g in gradients:
+                g.mul_(limit / (length + 1e-6))
+        return length
 
     def barrier(self) -> None:
         """Waits for all processes."""

@@ -89,7 +89,8 @@ def _steps(
                 trainer.save(out_dir, info)
             raise
     final = folder or checkpoint.step_folder(out_dir, trainer.step)
-    return {"checkpoint": str(final), "steps": trainer.step, "fingerprint": trainer.policy.fingerprint}
+    trained = json.loads((final / "manifest.json").read_text()).get("fingerprint", "")
+    return {"checkpoint": str(final), "steps": trainer.step, "fingerprint": trained}
 
 
 def _look(
@@ -106,14 +107,11 @@ def _look(
     judge_now = config.held_out.every > 0 and (step % config.held_out.every == 0 or is_last)
     if not draw_now and not judge_now:
         return
-    with trainer.parallel.whole():
-        if log is not None:
-            with contextlib.nullcontext() if trainer.ema is None else trainer.ema.in_place():
-                if draw_now:
-                    sample_grid(trainer.policy, trainer.source, config, out_dir / "samples" / f"step-{step:06d}.png")
-                if judge_now:
-                    metrics = heldout.evaluate(trainer.policy, config, out_dir / "held_out" / f"step-{step:06d}", step)
-                    log.write(metrics)
+    with trainer.averaged():
+        if log is not None and draw_now:
+            sample_grid(trainer.policy, trainer.source, config, out_dir / "samples" / f"step-{step:06d}.png")
+        if log is not None and judge_now:
+            log.write(heldout.evaluate(trainer.policy, config, out_dir / "held_out" / f"step-{step:06d}", step))
     trainer.parallel.barrier()
 
 

@@ -28,7 +28,8 @@ def fingerprint(state: dict[str, Tensor], config: NetworkConfig) -> str:
     digest = hashlib.sha256(json.dumps(config.as_dict(), sort_keys=True).encode())
     for name in sorted(state):
         digest.update(name.encode())
-        digest.update(state[name].detach().float().cpu().contiguous().numpy().tobytes())
+        # A copy: numpy pins the storage, which a data-parallel trainer must be able to free.
+        digest.update(state[name].detach().to("cpu", torch.float32, copy=True).contiguous().numpy().tobytes())
     return f"micro-{digest.hexdigest()[:16]}"
 
 
@@ -51,7 +52,8 @@ def save_checkpoint(
     """
     from harness.world.version import world_version
 
-    state = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in network.state_dict().items()}
+    # Not state_dict: it gives shards where a data-parallel trainer has put the whole weights in place.
+    state = {name: p.detach().to("cpu", dtype, copy=True).contiguous() for name, p in network.named_parameters()}
     manifest = {
         "policy": "micro",
         "format": FORMAT,

@@ -92,7 +92,7 @@ class MicroPolicy(TrainablePolicy):
         # An optimiser step raises the version counter, a swap of weight sets changes the storage.
         key = tuple((p._version, p.data_ptr()) for p in self.network.parameters())
         if self._fingerprint is None or self._fingerprint[0] != key:
-            self._fingerprint = key, checkpoint.fingerprint(self.network.state_dict(), self.network.config)
+            self._fingerprint = key, checkpoint.fingerprint(dict(self.network.named_parameters()), self.network.config)
         return self._fingerprint[1]
 
     def resolve_params(self, params: GenerationParams) -> GenerationParams:

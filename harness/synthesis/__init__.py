@@ -1,8 +1,8 @@
 """Prompt synthesis from primitives: a scene is drawn, put into words by templates, and asked about from what was drawn.
 
-The order of the modules: `pool` (the primitives), `draw` (random choices), `scene` and `tasks` (what a prompt is
-about), `wording` (its text), `asking` and `quality` (its questions), `checks` (is it sound), `cells` and `generate`
-(exact counts), `similarity` and `sources` (near-duplicates), `output` (the folder).
+The order of the modules: `primitives` and `pool` (what there is), `draw` (random choices), `scene` and `tasks` (what a
+prompt is about), `wording` (its text), `asking` and `quality` (its questions), `checks` (is it sound), `cells` and
+`generate` (exact counts), `similarity` and `sources` (near-duplicates), `output` (the folder).
 """
 
 VERSION = "p2p-1"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.synthesis.language import number, with_article, without_article
-from harness.synthesis.pool import Adjective, Condition, Place, Style
+from harness.synthesis.primitives import Adjective, Condition, Place, Style
 from harness.synthesis.scene import Asked, Entity
 
 

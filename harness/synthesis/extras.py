@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.synthesis import asking
 from harness.synthesis.language import with_article
 from harness.synthesis.pairs import Maker, can_hold
-from harness.synthesis.pool import Condition, Dimension, Kind
+from harness.synthesis.primitives import Condition, Dimension, Kind
 from harness.synthesis.tasks.styles import set_style
 from harness.synthesis.wording import fill
 

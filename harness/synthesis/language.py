@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
-_VOWEL_SOUND = re.compile(r"(?:[aeio]|u(?!ni|se|su|ti|re)|hour|honest|heir|L-)", re.IGNORECASE)
+_VOWEL_SOUND = re.compile(r"(?:[aeio]|u(?!ni|se|su|ti|re|ku|ke)|hour|honest|heir|L-)", re.IGNORECASE)
 _CONSONANT_SOUND = re.compile(r"(?:one\b|once|eu|ewe)", re.IGNORECASE)
 _WORD = re.compile(r"[a-z0-9]+(?:['-][a-z0-9]+)*")
 _SPACE_BEFORE_MARK = re.compile(r" [.,!?;:]")

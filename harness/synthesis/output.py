@@ -27,11 +27,12 @@ MANIFEST = "manifest.json"
 
 
 def made_with(pool: Pool, settings: Settings, sources: Sequence[Source]) -> dict[str, Any]:
-    """What determines the output."""
+    """What determines the output, as JSON values."""
     return {
         "version": VERSION,
         "pool_sha256": pool.sha256,
         **config.to_plain(settings),
+        "tasks": list(settings.tasks),
         "compared_with": [source.as_record() for source in sources if not source.missing],
     }
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from harness.synthesis.draw import Draw
-from harness.synthesis.pool import Action, Dimension, Kind, Noun, Pool, Relation
+from harness.synthesis.pool import Pool
+from harness.synthesis.primitives import Action, Dimension, Kind, Noun, Relation
 from harness.synthesis.scene import Entity, Scene
 
 MAX_SIZE_STEP = 3
@@ -62,7 +63,7 @@ class Maker:
 
         def suits(noun: Noun) -> bool:
             return (
-                (near is None or (noun is not near and abs(noun.size - near.size) <= MAX_SIZE_STEP))
+                (near is None or (noun.head != near.head and abs(noun.size - near.size) <= MAX_SIZE_STEP))
                 and fits(noun)
                 and self.can_have(noun, kinds)
                 and not self.scene.has(noun)

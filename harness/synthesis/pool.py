@@ -7,154 +7,27 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from harness import config
 from harness.errors import ConfigError, near_misses
 from harness.synthesis.language import plural
+from harness.synthesis.primitives import (
+    Action,
+    Adjective,
+    Carrier,
+    Condition,
+    Dimension,
+    Format,
+    Kind,
+    Noun,
+    Place,
+    Relation,
+    Style,
+    Subject,
+)
 
 DATA = Path(__file__).parent / "data"
-
-Build = Literal["artifact", "plant", "nature", "food", "animal", "person", "garment"]
-Kind = Literal["color", "texture", "shape", "state"]
-Dimension = Literal["neutral", "2d", "3d"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Adjective:
-    """A word that stands before a noun."""
-
-    word: str
-    kind: Kind
-    order: int
-    """Place before the noun, small first."""
-    material: str = ""
-    """What the thing is made of, as a question names it."""
-    opposite: str = ""
-    """Of a state."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Noun:
-    """A thing, animal, person or garment; the fields are explained in `data/objects.yaml` and `data/beings.yaml`."""
-
-    name: str
-    build: Build
-    size: int
-    pose: str
-    places: frozenset[str]
-    plural: str = ""
-    colors: tuple[str, ...] = ()
-    textures: tuple[str, ...] = ()
-    shapes: tuple[str, ...] = ()
-    states: tuple[str, ...] = ()
-    flags: frozenset[str] = frozenset()
-    parts: tuple[str, ...] = ()
-    body: str = ""
-    can: frozenset[str] = frozenset()
-    plural_only: bool = False
-    covers: str = ""
-
-    @property
-    def alive(self) -> bool:
-        """An animal or a person."""
-        return self.build in ("animal", "person")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """A setting."""
-
-    name: str
-    at: str
-    kind: str
-    looks: tuple[str, ...]
-    floor: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
-    """Light, weather or viewpoint, said of a whole scene."""
-
-    name: str
-    sentence: str
-    phrase: str
-    question: str
-    where: tuple[str, ...] = ()
-    only: tuple[str, ...] = ()
-    optical: bool = False
-    """An effect of a lens, which paintings do not have."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Relation:
-    """A spatial relation between two things."""
-
-    name: str
-    dimension: Dimension
-    needs: str = ""
-    invert: bool = False
-    contact: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Action:
-    """What an animal or a person does."""
-
-    name: str
-    third: str
-    doing: str
-    who: frozenset[str]
-    whom: tuple[str, ...] = ()
-    after: str = ""
-    places: frozenset[str] = frozenset()
-    single: bool = False
-    """Has no plural form."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Style:
-    """A pictorial style."""
-
-    name: str
-    of: str
-    into: str
-    called: str
-    finish: str
-    colorless: bool = False
-    realistic: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Carrier:
-    """A thing that carries words."""
-
-    name: str
-    size: int
-    at: str
-    colors: tuple[str, ...]
-    textures: tuple[str, ...]
-    places: tuple[str, ...]
-    words: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """What a design is about."""
-
-    topic: str
-    """With its preposition: `for a jazz evening`, `about owls`."""
-    titles: tuple[str, ...]
-    elements: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Format:
-    """A kind of design."""
-
-    name: str
-    subjects: tuple[Subject, ...]
-    has_title: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,6 +57,8 @@ class Pool:
     formats: tuple[Format, ...]
     design: Mapping[str, Any]
     """`layouts`, `spots`, `backgrounds`, `finishes`, `audiences`."""
+    living_elements: frozenset[str]
+    """Elements of designs that have a body."""
     frames: Mapping[str, tuple[str, ...]]
     """Sentence templates by family."""
     quality: Mapping[str, tuple[str, ...]]
@@ -327,6 +202,10 @@ def _formats(data: Mapping[str, Any]) -> tuple[Format, ...]:
     )
 
 
+def _living(data: Mapping[str, Any], subjects: Iterable[Subject]) -> frozenset[str]:
+    return frozenset(_known(data["living"], (e for s in subjects for e in s.elements), "living elements of designs"))
+
+
 def _conditions(data: Mapping[str, Any]) -> tuple[Condition, ...]:
     lists = ("where", "only")
     found = []
@@ -367,6 +246,7 @@ def load_pool() -> Pool:
     nouns = _nouns({**raw["objects"], **beings}, attributes, places)
     relations = [Relation(name=name, **fields) for name, fields in raw["relations"]["relations"].items()]
     dimensions: tuple[Dimension, ...] = ("neutral", "2d", "3d")
+    formats = _formats(raw["designs"])
     return Pool(
         nouns=nouns,
         garments=tuple(garments.values()),
@@ -385,8 +265,9 @@ def load_pool() -> Pool:
         carriers=_carriers(raw["lettering"], attributes, places),
         letterings=tuple((a, b) for a, b in raw["lettering"]["letterings"]),
         letter_colors=tuple(raw["lettering"]["letter_colors"]),
-        formats=_formats(raw["designs"]),
+        formats=formats,
         design={k: raw["designs"][k] for k in ("layouts", "spots", "backgrounds", "finishes", "audiences")},
+        living_elements=_living(raw["designs"], [s for f in formats for s in f.subjects]),
         frames={family: tuple(found) for family, found in raw["frames"].items()},
         quality={family: tuple(found) for family, found in raw["quality"].items()},
         sha256=pool_sha256(),

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterator
 
 from harness.synthesis.draw import Draw
-from harness.synthesis.language import sentence
+from harness.synthesis.language import sentence, without_article
 from harness.synthesis.pool import Pool
 from harness.synthesis.scene import Asked, Entity, Scene
 
@@ -32,6 +32,10 @@ def questions(pool: Pool, draw: Draw, scene: Scene) -> list[Asked]:
         *asker.aesthetics(),
     ]
     return list({q.text: q for q in found}.values())
+
+
+def _definite(element: str) -> str:
+    return f"the {without_article(element)}"
 
 
 class _Asker:
@@ -64,7 +68,10 @@ class _Asker:
 
     def anatomy(self) -> Iterator[Asked]:
         """Of animals and people."""
-        for entity in self.entities:
+        for element in self.scene.elements:
+            if element in self.pool.living_elements:
+                yield self.ask("anatomy_limbs", "Anatomy", _definite(element))
+        for entity in self.scene.entities:
             if entity.noun.alive:
                 yield self.ask("anatomy", "Anatomy", entity, body=entity.noun.body)
                 yield self.ask("anatomy_limbs", "Anatomy", entity)
@@ -89,6 +96,8 @@ class _Asker:
                 yield self.ask("coherence", "Coherence", entity)
             else:
                 yield self.ask("coherence_many", "Coherence", entity)
+        for element in self.scene.elements:
+            yield self.ask("coherence", "Coherence", _definite(element))
         for a, b in itertools.pairwise(self.entities):
             yield self.ask("coherence_pair", "Coherence", a, y=b.definite)
 

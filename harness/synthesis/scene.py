@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.synthesis.language import continued, number, sentence, with_article
-from harness.synthesis.pool import Adjective, Condition, Noun, Place, Style
+from harness.synthesis.primitives import Adjective, Condition, Noun, Place, Style
 
 Difficulty = Literal["easy", "medium", "hard"]
 DIFFICULTIES: tuple[Difficulty, ...] = ("easy", "medium", "hard")
@@ -122,6 +122,8 @@ class Scene:
     """(what carries them, words)."""
     design: str = ""
     """What is designed, in real-world requests."""
+    elements: list[str] = field(default_factory=list)
+    """What it shows, with articles."""
     style: Style | None = None
     look: str = ""
     light: Condition | None = None
@@ -173,9 +175,10 @@ class Scene:
         self.questions += [q for q in questions if q.text not in known]
 
     def has(self, noun: Noun) -> bool:
-        """Whether the noun is in use, also as something worn or absent."""
-        heads = {e.noun.name for e in self.entities} | {e.worn.noun.name for e in self.entities if e.worn}
-        return noun.name in heads | self.named or noun.name in self.absent
+        """Whether the noun is in use, also as something worn or absent; a pine tree counts as a tree."""
+        names = {e.noun.name for e in self.entities} | {e.worn.noun.name for e in self.entities if e.worn}
+        names |= self.named | set(self.absent)
+        return noun.head in {name.rpartition(" ")[2] for name in names}
 
     @property
     def record_primitives(self) -> list[str]:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Protocol
 
 from harness.synthesis.pairs import Maker
-from harness.synthesis.pool import Dimension, Kind
+from harness.synthesis.primitives import Dimension, Kind
 from harness.synthesis.tasks import (
     actions,
     attributes,

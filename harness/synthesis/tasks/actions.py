@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.synthesis import asking
 from harness.synthesis.draw import NoMatch
 from harness.synthesis.pairs import Maker, can_hold
-from harness.synthesis.pool import Action, Dimension, Kind, Relation
+from harness.synthesis.primitives import Action, Dimension, Kind, Relation
 from harness.synthesis.scene import Entity
 from harness.synthesis.wording import fill
 
@@ -72,8 +72,12 @@ def _related(maker: Maker, dimension: Dimension) -> None:
 def _say_related(maker: Maker, a: Entity, action: Action, target: Entity | None, relation: Relation, b: Entity) -> str:
     if target is None and not action.after:
         family = "action_relation"
+    elif a.noun.build == "person":
+        family = "action_relation_object"
     else:
-        family = "action_relation_object" + ("" if a.noun.build == "person" else "_animal")
+        family = "action_relation_object_animal"
+    if relation.invert and maker.draw.chance(30):
+        family = "action_relation_opening"
     return fill(maker.pool, maker.draw, family, a=a, b=b, rel=relation.name, doing=phrase(action, target))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.synthesis import asking
 from harness.synthesis.pairs import Maker, pair
-from harness.synthesis.pool import Kind
+from harness.synthesis.primitives import Kind
 from harness.synthesis.tasks.relations import say_relation
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.synthesis import asking
 from harness.synthesis.pairs import Maker, can_hold
-from harness.synthesis.pool import Dimension, Kind, Noun
+from harness.synthesis.primitives import Dimension, Kind, Noun
 from harness.synthesis.scene import Asked, Entity
 from harness.synthesis.wording import fill
 

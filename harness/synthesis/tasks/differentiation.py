@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from harness.synthesis import asking
 from harness.synthesis.language import with_article
 from harness.synthesis.pairs import Maker
-from harness.synthesis.pool import Adjective, Kind, Noun
+from harness.synthesis.primitives import Adjective, Kind, Noun
 from harness.synthesis.scene import Asked, Entity
 from harness.synthesis.tasks.actions import phrase
 from harness.synthesis.wording import fill

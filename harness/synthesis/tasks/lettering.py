@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.synthesis import asking
 from harness.synthesis.draw import NoMatch
 from harness.synthesis.pairs import Maker
-from harness.synthesis.pool import Carrier, Kind, Noun
+from harness.synthesis.primitives import Carrier, Kind, Noun
 from harness.synthesis.scene import Asked, Entity
 from harness.synthesis.wording import fill
 

@@ -6,7 +6,7 @@ from harness.synthesis import asking
 from harness.synthesis.draw import NoMatch
 from harness.synthesis.language import without_article
 from harness.synthesis.pairs import Maker, can_hold, pair
-from harness.synthesis.pool import Dimension, Kind
+from harness.synthesis.primitives import Dimension, Kind
 from harness.synthesis.tasks.actions import act, phrase
 from harness.synthesis.wording import fill
 

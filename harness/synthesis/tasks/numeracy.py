@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.synthesis import asking
 from harness.synthesis.language import listed
 from harness.synthesis.pairs import Maker, can_hold
-from harness.synthesis.pool import Dimension, Kind
+from harness.synthesis.primitives import Dimension, Kind
 from harness.synthesis.scene import Entity
 from harness.synthesis.tasks.relations import say_relation
 from harness.synthesis.wording import fill
@@ -39,7 +39,7 @@ def counted(maker: Maker, kinds: tuple[Kind, ...], *, alive: bool = False) -> En
     """A new entity of the scene in a drawn number of at least two."""
     near = maker.scene.entities[0].noun if maker.scene.entities else None
     nouns = maker.beings() if alive and maker.beings() else maker.objects()
-    noun = maker.noun(nouns, kinds, near, fits=lambda n: n.size <= MAX_SIZE)
+    noun = maker.noun(nouns, kinds, near, fits=lambda n: n.size <= MAX_SIZE and "alone" not in n.flags)
     entity = maker.entity(noun, () if noun.build == "person" else kinds, count=_count(maker))
     maker.scene.add(entity)
     return entity
@@ -54,8 +54,11 @@ def _count(maker: Maker) -> int:
 def _related(maker: Maker, dimension: Dimension) -> None:
     scene = maker.scene
     a = counted(maker, (), alive=maker.draw.chance(25))
-    b = maker.thing(near=a, count=_count(maker) if maker.draw.chance(60) else 1)
-    scene.add(b)
+    if maker.draw.chance(60):
+        b = counted(maker, ())
+    else:
+        b = maker.thing(near=a)
+        scene.add(b)
     relations = maker.pool.relations[dimension]
     relation = maker.draw.choice(
         [r for r in relations if can_hold(r, a.noun, b.noun, is_plural=True) and (b.count == 1 or not r.contact)]

@@ -22,6 +22,7 @@ def build(maker: Maker) -> None:
     elements = draw.sample(subject.elements, N_ELEMENTS[scene.level])
     design = with_article(format_.name)
     scene.design = format_.name
+    scene.elements = elements
     named = [f"element:{without_article(e)}" for e in elements]
     scene.core = (named[0], f"title:{title}" if format_.has_title else named[1])
     scene.note(f"format:{format_.name}", f"topic:{subject.topic.partition(' ')[2]}", *named)

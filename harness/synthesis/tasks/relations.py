@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from harness.synthesis import asking
 from harness.synthesis.pairs import Maker, pair
-from harness.synthesis.pool import Dimension, Kind, Relation
+from harness.synthesis.primitives import Dimension, Kind, Relation
 from harness.synthesis.scene import Entity
 from harness.synthesis.wording import fill
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.synthesis import asking
 from harness.synthesis.pairs import Maker, can_hold
-from harness.synthesis.pool import Kind, Style
+from harness.synthesis.primitives import Kind, Style
 from harness.synthesis.scene import Asked, Scene
 from harness.synthesis.tasks.actions import act, phrase
 from harness.synthesis.wording import fill

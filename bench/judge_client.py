@@ -16,6 +16,7 @@ import asyncio
 import json
 import os
 import random
+import shutil
 import statistics
 import tempfile
 import time
@@ -26,7 +27,7 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from harness.images import ref_of_image
+from harness.images import ref_of_file
 from harness.judges.base import JudgeRequest
 from harness.judges.openai import load
 from harness.judges.vlm.completion import by_ids, chat_body
@@ -34,14 +35,18 @@ from harness.judges.vlm.messages import openai_messages, question_chat
 from harness.types import Question
 from tests.harness.judges.tiny_vlm import build_tiny_vlm
 
+SCRATCH = Path(tempfile.mkdtemp(prefix="judge-client-"))
+
 COLOURS = ("red", "blue", "green", "yellow", "black", "white")
 THINGS = ("square", "circle")
 
 
 def picture(seed, size):
-    """A picture of coarse noise that the server has not seen."""
+    """A picture of coarse noise that the server has not seen, in a file as an evaluation has it."""
     pixels = np.random.default_rng(seed).integers(0, 255, (8, 8, 3), dtype=np.uint8)
-    return ref_of_image(Image.fromarray(pixels).resize((size, size), Image.Resampling.NEAREST))
+    file = SCRATCH / f"{seed}.png"
+    Image.fromarray(pixels).resize((size, size), Image.Resampling.NEAREST).save(file)
+    return ref_of_file(file)
 
 
 def questions(n):
@@ -77,7 +82,9 @@ def bodies(judge, work):
             protocol = judge._protocol(request.form, request.temperature)
             chat = question_chat(request, question, protocol.order)
             messages = openai_messages(chat, [protocol.codec.data_url(i) for i in request.images])
-            body = chat_body(judge._target.model, messages, max_tokens=1, temperature=0.0, extra=by_ids(judge._tokens))
+            body = chat_body(
+                judge._target.model, messages, max_tokens=1, temperature=0.0, extra=by_ids(judge._reading.tokens)
+            )
             found.append(json.dumps(body).encode())
     return found
 
@@ -116,31 +123,42 @@ def one_at_a_time(url, encoded):
 
 def saturation(judge, url, arguments):
     """Part (a): single questions about different images, so that the server's work does not depend on the order."""
-    ours, theirs = [], []
+    n = arguments.requests
+    rates = {"judge": [], "bare": []}
+    cpu_s = {"judge": 0.0, "bare": 0.0}
     for round_ in range(arguments.rounds):
-        seed = 10_000 * (2 * round_ + 1)
-        seconds, _ = asked(judge, requests(arguments.requests, 1, arguments.size, seed))
-        ours.append(arguments.requests / seconds)
-        encoded = bodies(judge, requests(arguments.requests, 1, arguments.size, seed + 10_000))
-        theirs.append(arguments.requests / asyncio.run(bare(url, encoded, arguments.concurrency)))
-    ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
+        first = arguments.seed + 10_000 * (2 * round_ + 1)
+        work = {"judge": requests(n, 1, arguments.size, first)}
+        work["bare"] = bodies(judge, requests(n, 1, arguments.size, first + 10_000))
+        for who in ("judge", "bare") if round_ % 2 else ("bare", "judge"):
+            before = time.process_time()
+            if who == "judge":
+                seconds, _ = asked(judge, work["judge"])
+            else:
+                seconds = asyncio.run(bare(url, work["bare"], arguments.concurrency))
+            cpu_s[who] += time.process_time() - before
+            rates[who].append(n / seconds)
+    ratios = [a / b for a, b in zip(rates["judge"], rates["bare"], strict=True)]
+    total = {who: 1000 * seconds / (n * arguments.rounds) for who, seconds in cpu_s.items()}
     return {
         "size_px": arguments.size,
-        "requests": arguments.requests,
+        "requests": n,
         "rounds": arguments.rounds,
         "concurrency": arguments.concurrency,
-        "judge_per_s": round(statistics.median(ours), 2),
-        "bare_per_s": round(statistics.median(theirs), 2),
+        "judge_per_s": round(statistics.median(rates["judge"]), 2),
+        "bare_per_s": round(statistics.median(rates["bare"]), 2),
         "judge_over_bare": round(statistics.median(ratios), 3),
         "judge_over_bare_all": [round(r, 3) for r in ratios],
+        "judge_cpu_ms_per_request": round(total["judge"], 2),
+        "bare_cpu_ms_per_request": round(total["bare"], 2),
     }
 
 
 def grouping(judge, url, arguments):
     """Part (b)."""
     n_images, n_questions = 32, 12
-    seconds, share = asked(judge, requests(n_images, n_questions, arguments.size, 5_000_000))
-    shuffled = bodies(judge, requests(n_images, n_questions, arguments.size, 6_000_000))
+    seconds, share = asked(judge, requests(n_images, n_questions, arguments.size, arguments.seed + 5_000_000))
+    shuffled = bodies(judge, requests(n_images, n_questions, arguments.size, arguments.seed + 6_000_000))
     random.Random(0).shuffle(shuffled)
     slow_seconds, slow_share = one_at_a_time(url, shuffled)
     return {
@@ -153,6 +171,15 @@ def grouping(judge, url, arguments):
         "grouped_cached_share": round(share, 3),
         "shuffled_cached_share": round(slow_share, 3),
     }
+
+
+@contextmanager
+def scratch():
+    """Removes the pictures in the end."""
+    try:
+        yield
+    finally:
+        shutil.rmtree(SCRATCH)
 
 
 @contextmanager
@@ -189,12 +216,15 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=200, help="questions of one round of (a)")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--concurrency", type=int, default=32)
+    parser.add_argument("--seed", type=int, default=0, help="of the pictures; change it to reuse a running server")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    with server(arguments) as (url, model):
+    with scratch(), server(arguments) as (url, model):
         judge = load(f"{model}@{url},concurrency={arguments.concurrency},timeout_s=300,unverified=true")
-        asked(judge, requests(8, 2, arguments.size, 1))  # self-test and warm-up
-        asyncio.run(bare(url, bodies(judge, requests(8, 2, arguments.size, 100)), arguments.concurrency))
+        asked(judge, requests(8, 2, arguments.size, arguments.seed))  # self-test and warm-up
+        asyncio.run(
+            bare(url, bodies(judge, requests(8, 2, arguments.size, arguments.seed + 100)), arguments.concurrency)
+        )
         result = {"saturation": saturation(judge, url, arguments), "grouping": grouping(judge, url, arguments)}
         judge.close()
     if arguments.json:

@@ -59,9 +59,7 @@ from harness.cli.options import (
     help="Judge the images of a finished run again.",
 )
 @click.option("-o", "--out", metavar="DIR", help="Run directory.  [default: runs/MODEL-HASH]")
-@click.option(
-    "--dry-run", is_flag=True, help="Only show what it takes: images, judge calls, tokens, hours, money."
-)
+@click.option("--dry-run", is_flag=True, help="Only show what it takes: images, judge calls, tokens, hours, money.")
 @click.option("--full", is_flag=True, help="Print every row of the tables.")
 @set_option
 @plugin_option

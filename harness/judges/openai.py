@@ -12,9 +12,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -27,23 +26,17 @@ from harness.judges.vlm import selftest
 from harness.judges.vlm.completion import BadReplyError, Completion, read_completion
 from harness.judges.vlm.estimate import Planner
 from harness.judges.vlm.loop import LoopThread
-from harness.judges.vlm.messages import Chat, openai_messages, question_chat, text_chat, yes_no_hash
+from harness.judges.vlm.messages import openai_messages, question_chat, text_chat, yes_no_hash
+from harness.judges.vlm.outcome import Call, Counters, Outcome, gather, reply_of
 from harness.judges.vlm.presets import Protocol
-from harness.judges.vlm.servertokens import server_tokens
+from harness.judges.vlm.reading import YesNoReading
 from harness.judges.vlm.target import Target, parse_target
 from harness.judges.vlm.transport import CallFailed, Received, Transport
-from harness.judges.vlm.yesno import LOW_MASS, YesNo, YesNoTokens
+from harness.judges.vlm.yesno import LOW_MASS, YesNo
 from harness.registry import JUDGES
 from harness.types import Question
 
-R = TypeVar("R")
-
 _LOG = logging.getLogger(__name__)
-
-OFFICIAL_TOP_P = 0.9
-OFFICIAL_MAX_TOKENS = 10
-OFFICIAL_TOP_K = 5
-"""How the published DVReward code asks."""
 
 _ASKED = ("order", "codec", "quality", "temperature", "top_p", "max_tokens", "forms", "extra")
 """Fields of a preset that can change an answer."""
@@ -51,58 +44,10 @@ _ASKED = ("order", "codec", "quality", "temperature", "top_p", "max_tokens", "fo
 _SEED_MASK = 0x7FFFFFFF
 """Seeds are sent as 31 bits, which every server takes."""
 
+_SPARE_IMAGES = 8
+"""Images held ready beyond those whose questions are under way."""
 
-@dataclass(slots=True)
-class Counters:
-    """What a judge did, for logs and benchmarks."""
-
-    n_requests: int = 0
-    """Requests sent, further tries not counted."""
-    n_tries: int = 0
-    n_failed: int = 0
-    """Answers without a value."""
-    n_saturated: int = 0
-    n_low_mass: int = 0
-    n_answers: int = 0
-    """Answers with P(yes)."""
-    tokens_in: int = 0
-    tokens_out: int = 0
-    cached_tokens: int = 0
-    """Prompt tokens that the server took from its prefix cache, as far as it tells."""
-    cost_usd: float = 0.0
-    faults: dict[str, int] = field(default_factory=dict)
-    """Faulty tries by cause."""
-    lowest_concurrency: float = 0.0
-
-
-@dataclass(slots=True)
-class _Outcome:
-    """One request's result, before it becomes part of a reply."""
-
-    answers: list[Answer]
-    text: str = ""
-    attempts: int = 0
-    tokens_in: int = 0
-    tokens_out: int = 0
-    seconds: float = 0.0
-    cost_usd: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Ask:
-    """One request to send: a yes/no question, or (without a question) a whole written request."""
-
-    place: int
-    """Index of the judge request."""
-    request: JudgeRequest
-    question: Question | None
-    chat: Chat
-    protocol: Protocol
-
-    @property
-    def group(self) -> tuple[Any, ...]:
-        """Requests with equal groups begin with the same tokens."""
-        return (tuple(i.id for i in self.request.images), self.chat.system, self.protocol.codec.label)
+Messages = list[dict[str, Any]]
 
 
 class OpenAIJudge(Judge):
@@ -124,11 +69,11 @@ class OpenAIJudge(Judge):
         self._loop = LoopThread(f"judge-{self.name}")
         # A batch ends with its slowest request, so it must be much larger than the number under way.
         self.batch_size = max(32, 4 * target.concurrency)
-        self._tokens: YesNoTokens | None = None
+        self._reading = YesNoReading(target)
         self._verdicts: dict[Kind, JudgeError | None] = {}
         self._ready_lock = asyncio.Lock()
+        self._images_held = asyncio.Semaphore(target.concurrency + _SPARE_IMAGES)
         self._counters = Counters()
-        self._images_out: asyncio.Semaphore = asyncio.Semaphore(target.concurrency + 8)
 
     def __repr__(self) -> str:
         return f"OpenAIJudge({self._target.model!r}, {self._target.base_url!r})"
@@ -193,146 +138,129 @@ class OpenAIJudge(Judge):
     # Asking
 
     async def _ask(self, requests: list[JudgeRequest]) -> list[JudgeReply]:
-        for kind in ("yesno", "text"):
+        kinds: tuple[Kind, ...] = ("yesno", "text")
+        for kind in kinds:
             if any(r.kind == kind for r in requests):
                 await self._ready(kind)
-        asks = [a for place, r in enumerate(requests) for a in self._asks_of(place, r)]
-        groups: dict[tuple[Any, ...], list[_Ask]] = {}
-        for a in asks:
-            groups.setdefault(a.group, []).append(a)
-        done: dict[int, list[_Outcome]] = {place: [] for place in range(len(requests))}
-        order = {id(a): i for i, a in enumerate(asks)}
-        outcomes: list[_Outcome | None] = [None] * len(asks)
+        calls = [c for place, r in enumerate(requests) for c in self._calls(place, r)]
+        groups: dict[tuple[Any, ...], list[int]] = {}
+        for i, call in enumerate(calls):
+            groups.setdefault(call.group, []).append(i)
+        outcomes: dict[int, Outcome] = {}
 
-        async def run(priority: int, group: list[_Ask]) -> None:
-            for a, outcome in zip(group, await self._run_group(priority, group), strict=True):
-                outcomes[order[id(a)]] = outcome
+        async def run(priority: int, members: list[int]) -> None:
+            group = [calls[i] for i in members]
+            outcomes.update(zip(members, await self._run_group(priority, group), strict=True))
 
-        await _all(run(priority, group) for priority, group in enumerate(groups.values()))
-        for a, outcome in zip(asks, outcomes, strict=True):
-            assert outcome is not None
-            done[a.place].append(outcome)
-        return [self._reply(r, done[place]) for place, r in enumerate(requests)]
+        await gather(run(priority, members) for priority, members in enumerate(groups.values()))
+        found: list[list[Outcome]] = [[] for _ in requests]
+        for i, call in enumerate(calls):
+            found[call.place].append(outcomes[i])
+        return [self._reply(r, o) for r, o in zip(requests, found, strict=True)]
 
-    def _asks_of(self, place: int, request: JudgeRequest) -> list[_Ask]:
+    def _calls(self, place: int, request: JudgeRequest) -> list[Call]:
         protocol = self._protocol(request.form, request.temperature)
         if request.kind == "yesno":
             return [
-                _Ask(place, request, q, question_chat(request, q, protocol.order), protocol) for q in request.questions
+                Call(place, request, q, question_chat(request, q, protocol.order), protocol) for q in request.questions
             ]
         if request.kind == "text" and request.parse is not None:
-            return [_Ask(place, request, None, text_chat(request, protocol.order), protocol)]
+            return [Call(place, request, None, text_chat(request, protocol.order), protocol)]
         return []
 
-    def _reply(self, request: JudgeRequest, outcomes: list[_Outcome]) -> JudgeReply:
+    def _reply(self, request: JudgeRequest, outcomes: list[Outcome]) -> JudgeReply:
         if not outcomes:
             why = "has no parser" if request.kind == "text" else f"is of the kind {request.kind!r}"
-            n = len(request.questions)
-            return failed(
-                n, "error", f"judge 'openai' cannot answer the request {request.form!r}: it {why}", attempts=0
-            )
+            error = f"judge 'openai' cannot answer the request {request.form!r}: it {why}"
+            return failed(len(request.questions), "error", error, attempts=0)
         self._counters.n_failed += sum(a.status != "ok" for o in outcomes for a in o.answers)
-        return JudgeReply(
-            answers=tuple(a for o in outcomes for a in o.answers),
-            raw="\n".join(o.text for o in outcomes),
-            attempts=max(o.attempts for o in outcomes),
-            tokens_in=sum(o.tokens_in for o in outcomes),
-            tokens_out=sum(o.tokens_out for o in outcomes),
-            seconds=sum(o.seconds for o in outcomes),
-            cost_usd=sum(o.cost_usd for o in outcomes),
-        )
+        return reply_of(outcomes)
 
-    async def _run_group(self, priority: int, group: list[_Ask]) -> list[_Outcome]:
-        """The first request alone, so that its prefix is cached, then the others together."""
-        async with self._images_out:
+    async def _run_group(self, priority: int, group: list[Call]) -> list[Outcome]:
+        """The first call alone, so that its prefix is cached, then the others together."""
+        async with self._images_held:
             try:
                 urls = await self._encoded(group[0].request.images, group[0].protocol)
             except DataError as error:
-                return [_lost(a, "error", "image", str(error), 0) for a in group]
+                return [Outcome().lost(c, "error", "image", str(error)) for c in group]
             first = await self._run(priority, group[0], urls)
-            return [first, *await _all(self._run(priority, a, urls) for a in group[1:])]
+            return [first, *await gather(self._run(priority, c, urls) for c in group[1:])]
 
     async def _encoded(self, images: Sequence[ImageRef], protocol: Protocol) -> list[str]:
         return [await asyncio.to_thread(protocol.codec.data_url, i) for i in images]
 
-    async def _run(self, priority: int, a: _Ask, urls: list[str]) -> _Outcome:
+    async def _run(self, priority: int, call: Call, urls: list[str]) -> Outcome:
         self._counters.n_requests += 1
-        messages = openai_messages(a.chat, urls)
-        if a.question is None:
-            return await self._written(priority, a, messages)
-        return await self._yes_no(priority, a, messages)
-
-    async def _yes_no(self, priority: int, a: _Ask, messages: list[dict[str, Any]]) -> _Outcome:
-        outcome = _Outcome([])
+        outcome = Outcome()
+        messages = openai_messages(call.chat, urls)
         try:
-            received = await self._transport.chat(self._yes_no_body(messages), priority)
-            completion = self._account(outcome, received)
-            if completion.refusal:
-                return _lose(outcome, a, "refused", "refusal", completion.refusal)
-            found = self._value(completion)
+            if call.question is None:
+                return await self._written(priority, call, messages, outcome)
+            return await self._yes_no(priority, call, messages, outcome)
         except CallFailed as error:
-            outcome.attempts = error.attempts
-            return _lose(outcome, a, "refused" if error.is_refusal else "error", error.cause, error.message)
+            outcome.attempts += error.attempts
+            return outcome.lost(call, "refused" if error.is_refusal else "error", error.cause, error.message)
         except BadReplyError as error:
-            return _lose(outcome, a, "error", "bad_reply", str(error))
-        outcome.answers = [self._answer(found, completion, outcome)]
+            return outcome.lost(call, "error", "bad_reply", str(error))
+
+    async def _yes_no(self, priority: int, call: Call, messages: Messages, outcome: Outcome) -> Outcome:
+        received = await self._transport.chat(self._reading.body(messages), priority)
+        completion = self._account(outcome, received)
+        if completion.refusal:
+            return outcome.lost(call, "refused", "refusal", completion.refusal)
+        outcome.answers = [self._answer(self._reading.value(completion), completion, outcome)]
         return outcome
 
-    def _answer(self, found: YesNo, completion: Completion, outcome: _Outcome) -> Answer:
+    def _answer(self, found: YesNo, completion: Completion, outcome: Outcome) -> Answer:
         payload: dict[str, Any] = {**found.payload, "text": completion.text, "attempts": outcome.attempts}
         if found.how != "token_ids":
             payload["top"] = [[text, round(lp, 6)] for text, lp in completions.top_of(completion) if lp > -1e4]
         if found.value is None:
-            k = self._top_k
-            error = (
-                f"neither yes nor no is among the {k} most probable first tokens (it wrote {completion.text[:40]!r})"
-            )
+            wrote = completion.text[:40]
+            k = self._reading.top_k
+            error = f"neither yes nor no is among the {k} most probable first tokens (it wrote {wrote!r})"
             return Answer(status="unparsed", payload={**payload, "cause": "no_yes_no"}, error=error)
         self._counters.n_answers += 1
         self._counters.n_saturated += found.saturated
         self._counters.n_low_mass += found.mass < LOW_MASS
         return Answer(value=found.value, payload=payload)
 
-    async def _written(self, priority: int, a: _Ask, messages: list[dict[str, Any]]) -> _Outcome:
-        outcome, problem = _Outcome([]), ""
-        assert a.request.parse is not None
-        n_asks = 0
+    async def _written(self, priority: int, call: Call, messages: Messages, outcome: Outcome) -> Outcome:
+        """Asks until the reply can be parsed, a bounded number of times, each with its own seed."""
+        assert call.request.parse is not None
+        problem, n_asks = "", 0
         while n_asks < self._target.settings.asks:
-            seed = (a.request.seed + n_asks) & _SEED_MASK
+            body = self._written_body(call, messages, call.request.seed + n_asks)
             n_asks += 1
-            body = completions.chat_body(
-                self._target.model,
-                messages,
-                max_tokens=a.protocol.max_tokens,
-                temperature=a.protocol.temperature,
-                top_p=a.protocol.top_p,
-                seed=seed,
-                extra=self._target.preset.extra,
-            )
-            try:
-                completion = self._account(outcome, await self._transport.chat(body, priority))
-            except CallFailed as error:
-                outcome.attempts += error.attempts
-                return _lose(outcome, a, "refused" if error.is_refusal else "error", error.cause, error.message)
-            except BadReplyError as error:
-                return _lose(outcome, a, "error", "bad_reply", str(error))
+            completion = self._account(outcome, await self._transport.chat(body, priority))
             outcome.text = completion.text
             if completion.refusal:
-                return _lose(outcome, a, "refused", "refusal", completion.refusal)
+                return outcome.lost(call, "refused", "refusal", completion.refusal)
             if completion.finish_reason == "length":
                 # The end of a number may be missing, so a cut reply is never read.
-                problem = f"the reply was cut after {a.protocol.max_tokens} tokens (max_tokens)"
-                if a.protocol.temperature == 0:
+                problem = f"the reply was cut after {call.protocol.max_tokens} tokens (max_tokens)"
+                if call.protocol.temperature == 0:
                     break
                 continue
             try:
-                outcome.answers = a.request.parse(completions.answer_text(completion.text))
+                outcome.answers = call.request.parse(completions.answer_text(completion.text))
                 return outcome
             except Unparsed as error:
                 problem = str(error)
-        return _lose(outcome, a, "unparsed", "unparsed", f"{problem} (asked {n_asks} times)")
+        return outcome.lost(call, "unparsed", "unparsed", f"{problem} (asked {n_asks} times)")
 
-    def _account(self, outcome: _Outcome, received: Received) -> Completion:
+    def _written_body(self, call: Call, messages: Messages, seed: int) -> dict[str, Any]:
+        return completions.chat_body(
+            self._target.model,
+            messages,
+            max_tokens=call.protocol.max_tokens,
+            temperature=call.protocol.temperature,
+            top_p=call.protocol.top_p,
+            seed=seed & _SEED_MASK,
+            extra=self._target.preset.extra,
+        )
+
+    def _account(self, outcome: Outcome, received: Received) -> Completion:
         """The reply, with its cost added to `outcome` and the counters; raises BadReplyError."""
         outcome.attempts += received.attempts
         outcome.seconds += received.seconds
@@ -352,53 +280,6 @@ class OpenAIJudge(Judge):
     def _protocol(self, form: str, temperature: float) -> Protocol:
         return self._target.preset.protocol(form, temperature, self._target.form_rule)
 
-    # Yes and no
-
-    @property
-    def _top_k(self) -> int:
-        return OFFICIAL_TOP_K if self._is_official else self._target.settings.top_k
-
-    @property
-    def _is_official(self) -> bool:
-        return self._target.settings.p_yes == "official_code"
-
-    def _yes_no_body(self, messages: list[dict[str, Any]]) -> dict[str, Any]:
-        wanted = completions.by_ids(self._tokens) if self._tokens else completions.by_top(self._top_k)
-        return completions.chat_body(
-            self._target.model,
-            messages,
-            max_tokens=OFFICIAL_MAX_TOKENS if self._is_official else 1,
-            temperature=0.0,
-            top_p=OFFICIAL_TOP_P if self._is_official else 1.0,
-            extra={**self._target.preset.extra, **wanted},
-        )
-
-    def _value(self, completion: Completion) -> YesNo:
-        if self._tokens is not None:
-            return completions.yes_no_by_ids(completion, self._tokens)
-        return completions.yes_no_by_top(completion, self._top_k, official_code=self._is_official)
-
-    async def _find_tokens(self) -> None:
-        """Token ids of yes and no, where the server gives log-probabilities by id."""
-        reading = self._target.settings.p_yes
-        if reading not in ("auto", "token_ids"):
-            return
-
-        async def post(path: str, body: dict[str, Any]) -> Any:
-            return (await self._transport.post(self._transport.server_path(path), body)).data
-
-        try:
-            version = await self._transport.get(self._transport.server_path("/version"))
-            is_vllm = isinstance(version, dict) and "version" in version
-        except CallFailed:
-            is_vllm = False
-        self._tokens = await server_tokens(post, self._target.model) if is_vllm else None
-        if self._tokens is None and reading == "token_ids":
-            raise JudgeError(
-                f"Judge {self._target.model} at {self._target.base_url}: p_yes=token_ids needs a vLLM server with "
-                "/version, /tokenize and /detokenize. Use p_yes=top_k for other servers."
-            )
-
     # Self-test
 
     async def _ready(self, kind: Kind) -> None:
@@ -417,76 +298,41 @@ class OpenAIJudge(Judge):
             raise verdict
 
     async def _self_test(self, kind: Kind, *, semantic: bool = True) -> list[selftest.ProbeResult]:
+        judge = f"Judge {self._target.model} at {self._target.base_url}"
         try:
             if kind == "yesno":
-                await self._find_tokens()
+                await self._reading.find_tokens(self._transport)
                 await selftest.check_protocol(self._target.model, self._first_tokens)
             shown = selftest.probes() if semantic else []
-            return await _all(self._shown(kind, p) for p in shown)
+            return await gather(self._shown(kind, p) for p in shown)
         except CallFailed as error:
             tries = f"{error.attempts} {'try' if error.attempts == 1 else 'tries'}"
-            raise JudgeError(
-                f"Judge {self._target.model} at {self._target.base_url} did not answer the self-test ({tries}): "
-                f"{error.message}."
-            ) from None
+            raise JudgeError(f"{judge} did not answer the self-test ({tries}): {error.message}.") from None
         except BadReplyError as error:
-            raise JudgeError(f"Judge {self._target.model} at {self._target.base_url}: {error}.") from None
+            raise JudgeError(f"{judge} gave an unusable reply to the self-test: {error}.") from None
 
-    async def _probe_messages(self, probe: selftest.Probe) -> tuple[list[dict[str, Any]], Protocol]:
+    async def _probe(self, probe: selftest.Probe) -> tuple[Call, Messages]:
         question = Question(id="probe", text=probe.question)
         request = JudgeRequest(kind="yesno", form="self-test", questions=(question,), images=(probe.image,))
-        protocol = self._protocol(request.form, 0.0)
-        urls = await self._encoded(request.images, protocol)
-        return openai_messages(question_chat(request, question, protocol.order), urls), protocol
+        (call,) = self._calls(0, request)
+        return call, openai_messages(call.chat, await self._encoded(request.images, call.protocol))
 
     async def _first_tokens(self, probe: selftest.Probe, temperature: float, n_tokens: int) -> Completion:
-        messages, _ = await self._probe_messages(probe)
-        extra = {**self._target.preset.extra, **completions.by_top(self._top_k)}
+        _, messages = await self._probe(probe)
+        extra = {**self._target.preset.extra, **completions.by_top(self._reading.top_k)}
         body = completions.chat_body(
             self._target.model, messages, max_tokens=n_tokens, temperature=temperature, seed=0, extra=extra
         )
         return read_completion((await self._transport.chat(body)).data)
 
     async def _shown(self, kind: Kind, probe: selftest.Probe) -> selftest.ProbeResult:
-        messages, protocol = await self._probe_messages(probe)
-        if kind == "yesno":
-            completion = read_completion((await self._transport.chat(self._yes_no_body(messages))).data)
-            found = self._value(completion)
-            return selftest.ProbeResult(probe, found.value, completion.text, found.mass)
-        body = completions.chat_body(
-            self._target.model,
-            messages,
-            max_tokens=protocol.max_tokens,
-            temperature=0.0,
-            extra=self._target.preset.extra,
-        )
+        call, messages = await self._probe(probe)
+        body = self._reading.body(messages) if kind == "yesno" else self._written_body(call, messages, 0)
         completion = read_completion((await self._transport.chat(body)).data)
-        return selftest.ProbeResult(probe, selftest.written_yes_no(completion.text), completion.text)
-
-
-def _lost(a: _Ask, status: Any, cause: str, message: str, attempts: int) -> _Outcome:
-    return _lose(_Outcome([], attempts=attempts), a, status, cause, message)
-
-
-def _lose(outcome: _Outcome, a: _Ask, status: Any, cause: str, message: str) -> _Outcome:
-    """`outcome` with a failure for each question of the request."""
-    tries = f"{outcome.attempts} {'try' if outcome.attempts == 1 else 'tries'}"
-    n = 1 if a.question is not None else len(a.request.questions)
-    payload = {"cause": cause, "attempts": outcome.attempts}
-    outcome.answers = [Answer(status=status, error=f"{cause}: {message} ({tries})", payload=payload) for _ in range(n)]
-    return outcome
-
-
-async def _all(coroutines: Iterable[Awaitable[R]]) -> list[R]:
-    """Results in order; the first error cancels the rest."""
-    tasks = [asyncio.ensure_future(c) for c in coroutines]
-    try:
-        return list(await asyncio.gather(*tasks))
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise
+        if kind == "text":
+            return selftest.ProbeResult(probe, selftest.written_yes_no(completion.text), completion.text)
+        found = self._reading.value(completion)
+        return selftest.ProbeResult(probe, found.value, completion.text, found.mass)
 
 
 @JUDGES.register("openai")

@@ -11,7 +11,7 @@ from typing import Literal
 from PIL import Image
 
 from harness.errors import ConfigError, DataError
-from harness.images import ImageRef, png_bytes
+from harness.images import ImageRef
 
 CodecName = Literal["png", "jpeg"]
 
@@ -52,7 +52,7 @@ class Codec:
             DataError: the image cannot be read or decoded.
         """
         if self.name == "png":
-            return _own_png(ref.file) or png_bytes(flattened(ref.load()))
+            return _own_png(ref.file) or _quick_png(flattened(ref.load()))
         buffer = io.BytesIO()
         flattened(ref.load()).save(buffer, format="JPEG", quality=self.quality or JPEG_QUALITY)
         return buffer.getvalue()
@@ -72,6 +72,13 @@ def flattened(image: Image.Image) -> Image.Image:
         white.alpha_composite(over)
         return white.convert("RGB")
     return image.convert("RGB")
+
+
+def _quick_png(image: Image.Image) -> bytes:
+    """Lossless at the least effort: it is sent once, and strong compression takes longer than the sending."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", compress_level=1)
+    return buffer.getvalue()
 
 
 def _own_png(file: Path | None) -> bytes | None:

@@ -49,8 +49,8 @@ def root(vllm_server):
 
 def test_the_servers_own_spellings_are_those_of_its_tokenizer(vllm_server, judge, replies):
     vocabulary = json.loads((vllm_server.model_dir / "tokenizer.json").read_text())["model"]["vocab"]
-    assert judge._tokens == spellings(vocabulary)
-    assert len(judge._tokens.yes) >= 3
+    assert judge._reading.tokens == spellings(vocabulary)
+    assert len(judge._reading.tokens.yes) >= 3
 
 
 def test_every_answer_is_exact_and_spread(replies):
@@ -79,8 +79,8 @@ def test_values_equal_those_read_from_the_whole_vocabulary(vllm_server, judge, r
                 break
             for t in reply.json()["choices"][0]["logprobs"]["content"][0]["top_logprobs"]:
                 top[t["token"]] = t["logprob"]
-        yes = math.fsum(math.exp(top[f"token_id:{t}"]) for t in judge._tokens.yes)
-        no = math.fsum(math.exp(top[f"token_id:{t}"]) for t in judge._tokens.no)
+        yes = math.fsum(math.exp(top[f"token_id:{t}"]) for t in judge._reading.tokens.yes)
+        no = math.fsum(math.exp(top[f"token_id:{t}"]) for t in judge._reading.tokens.no)
         assert replies[0].answers[i].value == pytest.approx(yes / (yes + no), abs=1e-4)
 
 

@@ -25,7 +25,7 @@ SPLITS: tuple[Split, Split] = ("test", "train")
 
 NearDuplicates = Literal["report", "drop-and-refill"]
 
-HELD_OUT_PERCENT = 4
+HELD_OUT_PERCENT = 8
 """Share of all pairs of content primitives that only test prompts may combine."""
 
 _MAX_DRAWS_PER_PROMPT = 3000

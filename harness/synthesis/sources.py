@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import ConfigError, DataError
+from harness.errors import ConfigError, DataError, HarnessError
 from harness.evalconfig import EvalConfig
 from harness.evaluate import make_benchmark
 from harness.registry import BENCHMARKS
@@ -63,7 +63,7 @@ def _source(name: str, profile: Any, options: dict[str, Any], data_dir: str | No
         benchmark = make_benchmark(name, config)
         prompts = tuple((p.id, p.text) for p in benchmark.prompts())
         return Source(name=title, data_id=benchmark.data_id, prompts=prompts)
-    except DataError as error:
+    except HarnessError as error:
         return Source(name=title, missing=str(error))
 
 

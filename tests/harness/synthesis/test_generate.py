@@ -17,7 +17,7 @@ from harness.synthesis.scene import CONTENT_KINDS, Asked, Entity, Scene
 from tests.conftest import ROOT
 
 TINY = Settings(seed=0, train=78, test=39)
-GOLDEN = "810c1189c2c262d6eb0695cffd0e5e2d62fb57edff72042cfb2da65894bc36c0"
+GOLDEN = "9777ee70653cb4306dfd363884ac15726ab217cb62662bbde52a17c81b3c32b3"
 
 
 def encoded(result, settings):

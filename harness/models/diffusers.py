@@ -124,7 +124,7 @@ class DiffusersPolicy(Policy):
 
     def close(self) -> None:
         """Drops the pipeline."""
-        del self.pipeline
+        self.__dict__.pop("pipeline", None)
 
 
 def _prompt_of(request: Request) -> str:

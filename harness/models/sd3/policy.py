@@ -445,6 +445,7 @@ class SD3Policy(TrainablePolicy):
 
     def close(self) -> None:
         """Drops pipeline and caches."""
-        del self.pipeline, self.transformer, self._forward, self._encode_prompts
+        for name in ("pipeline", "transformer", "loaded", "_forward", "_encode_prompts"):
+            self.__dict__.pop(name, None)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

@@ -213,3 +213,16 @@ def test_a_long_prompt_is_read_in_part_and_said_once(load, caplog):
         policy.extend(policy.context(1), ["a photo of a red cube beside a blue ball"], kind="text")
     policy.extend(policy.context(1), ["a photo of a blue cube beside a red ball"], kind="text")
     assert caplog.text.count("Raise max_sequence_length") == 1
+
+
+def test_a_closed_policy_holds_no_weights(load):
+    import gc
+    import weakref
+
+    policy = load()
+    transformer = weakref.ref(policy.transformer)
+    policy.generate([request("a red cube")])
+    policy.close()
+    policy.close()
+    gc.collect()
+    assert transformer() is None

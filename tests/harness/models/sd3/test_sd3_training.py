@@ -62,8 +62,9 @@ def test_rescaling_by_token_keeps_each_patch_no_longer_than_without_guidance(pol
     assert (norms[1] <= norms[0] * (1 + 1e-4)).all() and not torch.allclose(v_c, rescaled, atol=1e-3)
 
 
-def test_gradients_reach_the_adapter_only_through_both_branches(policy):
-    velocity(policy).square().mean().backward()
+def test_gradients_reach_the_adapter_only_through_both_branches(policy, randomise):
+    randomise(policy)
+    velocity(policy, 3.0).square().mean().backward()
     groups = policy.param_groups()
     trained = {id(p) for p in groups["generation"]}
     assert groups["understanding"] == [] and len(trained) > 20
@@ -77,6 +78,17 @@ def test_gradients_reach_the_adapter_only_through_both_branches(policy):
             else:
                 assert p.grad is None
     assert moved > 0
+    together = [p.grad for p in groups["generation"]]
+    for p in groups["generation"]:
+        p.grad = None
+    x, sigma = policy.initial_noise((1, 2)), torch.full((2,), 0.8)
+    plain = GenerationParams(guidance_scale=1.0)
+    v_c = policy.velocity(x, sigma, Contexts(read(policy)), plain)
+    v_t = policy.velocity(x, sigma, Contexts(read(policy, ("", ""))), plain)
+    (v_t + 3.0 * (v_c - v_t)).square().mean().backward()
+    for p, grad in zip(groups["generation"], together, strict=True):
+        assert (p.grad is None) == (grad is None)
+        assert grad is None or torch.allclose(p.grad, grad, rtol=1e-3, atol=1e-6)
 
 
 def test_half_precision_bases_train_float32_adapters(load):

@@ -78,8 +78,11 @@ def _of_words(maker: Maker, kind: str) -> tuple[Noun, Difference]:
         nouns,
         fits=lambda n: n.build != "person" and n.size <= 8 and len(n.colors if kind == "color" else n.textures) > 1,
     )
-    first, second = maker.draw.sample(noun.colors if kind == "color" else noun.textures, 2)
     table = maker.pool.adjectives[kind]
+    words = noun.colors if kind == "color" else noun.textures
+    first = maker.draw.choice(words)
+    # A rusty thing is metallic as well: only words of one class (materials, patterns, surfaces) tell two things apart.
+    second = maker.draw.choice([w for w in words if w != first and table[w].order == table[first].order])
     return noun, Difference(
         _predicate(table[first]), _predicate(table[second]), "Attribute", (first, second), _named(kind, first, second)
     )

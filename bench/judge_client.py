@@ -30,7 +30,6 @@ from PIL import Image
 from harness.images import ref_of_file
 from harness.judges.base import JudgeRequest
 from harness.judges.openai import load
-from harness.judges.vlm.completion import by_ids, chat_body
 from harness.judges.vlm.messages import openai_messages, question_chat
 from harness.types import Question
 from tests.harness.judges.tiny_vlm import build_tiny_vlm
@@ -82,10 +81,7 @@ def bodies(judge, work):
             protocol = judge._protocol(request.form, request.temperature)
             chat = question_chat(request, question, protocol.order)
             messages = openai_messages(chat, [protocol.codec.data_url(i) for i in request.images])
-            body = chat_body(
-                judge._target.model, messages, max_tokens=1, temperature=0.0, extra=by_ids(judge._reading.tokens)
-            )
-            found.append(json.dumps(body).encode())
+            found.append(json.dumps(judge._reading.body(messages)).encode())
     return found
 
 
@@ -148,6 +144,7 @@ def saturation(judge, url, arguments):
         "judge_per_s": round(statistics.median(rates["judge"]), 2),
         "bare_per_s": round(statistics.median(rates["bare"]), 2),
         "judge_over_bare": round(statistics.median(ratios), 3),
+        "judge_over_bare_of_totals": round(sum(1 / r for r in rates["bare"]) / sum(1 / r for r in rates["judge"]), 3),
         "judge_over_bare_all": [round(r, 3) for r in ratios],
         "judge_cpu_ms_per_request": round(total["judge"], 2),
         "bare_cpu_ms_per_request": round(total["bare"], 2),

@@ -23,7 +23,8 @@ def draw(audit: Audit, out: Path) -> list[Path]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.4 * len(panels), 4.6), layout="constrained")
+    width = 8.4 if "recorded answers" in audit.sections else 5.6 * len(panels)
+    figure = Figure(figsize=(width, 4.6), layout="constrained")
     FigureCanvasAgg(figure)
     for i, panel in enumerate(panels):
         panel(figure.add_subplot(1, len(panels), i + 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,7 +25,7 @@ def measure(asker: Asker, n: int, seed: int, repeats: int) -> Section:
     """Largest change and share of flipped answers on repeating, and on changing batch size or order of questions.
 
     The noise floor is the standard error of the difference of two scorings of the same pictures, where a picture's
-    score is the mean P(yes) of its questions; 2.8 / sqrt(2) of it is the smallest change that is not noise.
+    score is the mean P(yes) of its questions; a change of that mean below 1.96 noise floors is noise.
     """
     chosen = [(pair, picture) for pair in pairs(n, seed) for picture in pair.pictures][:N_PICTURES]
     asked = [(p.image, [text for _, text, _ in pair.questions(p.scene)]) for pair, p in chosen]
@@ -90,7 +91,13 @@ def _floor(runs: Sequence[Answers], prompts: Sequence[str]) -> list[Row]:
         filled[prompt] += 1
     found = estimate_judge_noise(y, np.zeros(len(names), np.int64), [1.0])
     n = int(np.isfinite(y).any(2).sum())
+    floor = share = None
+    if found.v_judge is not None:
+        # Measured with repeats, told for one call per picture, as evaluations make.
+        v_call, total = found.v_judge * found.n_repeats, found.variance_with_repeats(1)
+        floor = math.sqrt(2 * v_call)
+        share = v_call / total if total else None
     return [
-        Row(section=SECTION, measure="noise floor of the mean score", value=found.noise_floor, n=n, note="pictures"),
-        Row(section=SECTION, measure="judge's share of the variance", value=found.judge_share, n=n, note="pictures"),
+        Row(section=SECTION, measure="noise floor of the mean score", value=floor, n=n, note="pictures"),
+        Row(section=SECTION, measure="judge's share of the variance", value=share, n=n, note="pictures"),
     ]

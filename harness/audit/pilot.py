@@ -140,12 +140,11 @@ def _rows(spec: str, results: Sequence[PairResult], note: str) -> list[Row]:
     clusters = [r.cluster for r in results]
     margins = [r.right - r.wrong for r in results if r.right is not None and r.wrong is not None]
     missing = Counter(r.reason for r in results if r.reason).most_common(1)
-    why = f"{note}; {missing[0][0]}".strip("; ") if missing else note
+    note = f"{note}; {missing[0][0]}".strip("; ") if missing else note
+    ranked, tied = [r.ranked for r in results], [r.tied for r in results]
     rows = [
-        share_row(
-            SECTION, f"{spec}: right ranking", [r.ranked for r in results], clusters, note=why or "ties count 1/2"
-        ),
-        share_row(SECTION, f"{spec}: ties", [r.tied for r in results], clusters, note=note),
+        share_row(SECTION, f"{spec}: right ranking", ranked, clusters, note=note or "ties count 1/2"),
+        share_row(SECTION, f"{spec}: ties", tied, clusters, note=note),
     ]
     if margins:
         mean = sum(margins) / len(margins)

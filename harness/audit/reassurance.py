@@ -2,7 +2,8 @@
 
 *Verify* asks whether the picture shows the prompt. *Reflect* tells the judge that the picture is its own work and asks
 whether anything must be corrected. Both are text requests about whole prompts; a self-reflecting model answers the
-second when it refines its pictures. AlphaGRPO (arXiv 2605.12495) rewards by the first.
+second when it refines its pictures. AlphaGRPO (arXiv 2605.12495) rewards by the first. A policy of the micro world is
+asked to reflect in its own way: it looks at the picture and writes a diagnosis (`harness.world.plan.DIAGNOSES`).
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from harness import seeds
 from harness.audit.cases import Pair, Picture, pairs
 from harness.audit.table import Row, Section, share_row
 from harness.judges.base import Answer, Judge, JudgeRequest, Unparsed
+from harness.models.base import GenerationParams, Request, TrainablePolicy
 from harness.types import Question
+from harness.world.plan import diagnosis_from_words
+from harness.world.vocabulary import words_of
 
 SECTION = "false reassurance"
 
@@ -48,6 +53,38 @@ def measure(judge: Judge, n: int, seed: int) -> Section:
     if all(row.value is None for row in rows):
         return Section(skipped=f"no answer to the two wordings ({reasons.most_common(1)[0][0]})")
     return Section(rows=tuple(rows), details={"missing": dict(reasons)} if reasons else {})
+
+
+def measure_policy(policy: TrainablePolicy, n: int, seed: int) -> Section:
+    """The same for a policy that reflects: how often its diagnosis is `all correct`. Missing: no diagnosis is written.
+
+    Args:
+        policy: a model with the capability `reflect` that writes diagnoses of the micro world.
+        n: prompts.
+        seed: of prompts and pictures.
+    """
+    if "reflect" not in policy.capabilities:
+        return Section(skipped=f"model {policy.name!r} does not reflect on pictures")
+    found = pairs(n, seed)
+    # The text is wanted, not the picture: one drawing step is enough.
+    params = GenerationParams(num_inference_steps=1)
+    requests = [
+        Request(
+            items=(picture.image.load(), policy.reflection_text(pair.prompt.text)),
+            mode="reflect",
+            params=params,
+            seed=seeds.for_sample(seed, pair.prompt.id, k),
+        )
+        for pair in found
+        for k, picture in enumerate(pair.pictures)
+    ]
+    answers = [_diagnosis(output.text) for output in policy.generate(requests)]
+    return Section(rows=tuple(_rows(f"policy {policy.name} reflects", found, answers)))
+
+
+def _diagnosis(text: str) -> Answer:
+    name = diagnosis_from_words(words_of(text)[:2])
+    return Answer(status="unparsed") if name is None else Answer(value=float(name == "ok"))
 
 
 def _request(name: str, wording: str, yes_is_fine: bool, pair: Pair, picture: Picture) -> JudgeRequest:

@@ -11,6 +11,7 @@ from harness.audit.table import Audit, Section
 from harness.errors import unknown_name
 from harness.judges.base import Judge
 from harness.judges.micro import MicroJudge
+from harness.models.base import TrainablePolicy
 
 PARTS: tuple[str, ...] = ("people", "calibration", "noise", "bias", "rewards", "reassurance")
 """What `--only` chooses from."""
@@ -25,6 +26,7 @@ def run_audit(
     repeats: int = 3,
     rewards: Sequence[str] = (),
     only: Sequence[str] = (),
+    policy: TrainablePolicy | None = None,
     on_part: Callable[[str], None] = lambda _: None,
 ) -> Audit:
     """Calibration, noise floor, biases, rewards on pairs and false reassurance of one judge.
@@ -37,6 +39,7 @@ def run_audit(
         repeats: how often the same is asked for the noise floor, at least 2.
         rewards: `NAME` or `NAME:KEY=VALUE`; none: the ones that the micro world has.
         only: parts of `PARTS`; none: all.
+        policy: whose own reflection is tried too, in part `reassurance`.
         on_part: called with the name of each part before it starts.
 
     Raises:
@@ -46,6 +49,8 @@ def run_audit(
     for name in only:
         if name not in PARTS:
             raise unknown_name("part of an audit", name, PARTS)
+    for reward in rewards:
+        pilot.make(reward)  # a misspelt name is told before the first question
     asker = Asker(judge)
     answers_yes = "yesno" in judge.kinds
     no_yes = Section(skipped=f"judge {judge.name!r} answers no yes/no questions ({', '.join(sorted(judge.kinds))})")
@@ -63,7 +68,7 @@ def run_audit(
             ),
         ),
         "rewards": (pilot.SECTION, lambda: pilot.measure(judge, n, seed, rewards)),
-        "reassurance": (reassurance.SECTION, lambda: _reassurance(judge, n, seed)),
+        "reassurance": (reassurance.SECTION, lambda: _reassurance(judge, policy, n, seed)),
     }
     sections: dict[str, Section] = {}
     for part, (title, measure) in probes.items():
@@ -83,7 +88,13 @@ def _no_people() -> Section:
     )
 
 
-def _reassurance(judge: Judge, n: int, seed: int) -> Section:
+def _reassurance(judge: Judge, policy: TrainablePolicy | None, n: int, seed: int) -> Section:
     if isinstance(judge, MicroJudge):
-        return Section(skipped=f"judge {judge.name!r} writes no free text, so wording cannot matter to it")
-    return reassurance.measure(judge, n, seed)
+        of_judge = Section(skipped=f"judge {judge.name!r} writes no free text, so wording cannot matter to it")
+    else:
+        of_judge = reassurance.measure(judge, n, seed)
+    if policy is None:
+        return of_judge
+    of_policy = reassurance.measure_policy(policy, n, seed)
+    skipped = "; ".join(part.skipped for part in (of_judge, of_policy) if part.skipped)
+    return Section(rows=(*of_judge.rows, *of_policy.rows), details=of_judge.details, skipped=skipped)

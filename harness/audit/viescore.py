@@ -83,7 +83,8 @@ def measure(folder: Path, only: str = "") -> Section:
         details.setdefault(scored.judge, {})[scored.task] = by_generator
     rows += _raters(found)
     worst, n, where = _published(found, details, numbers)
-    note = f"{n} published means, deviations and correlations; tolerance {TOLERANCE:g}; worst: {where}"
+    verdict = "reproduced" if worst <= TOLERANCE else "NOT reproduced"
+    note = f"means, deviations and correlations {verdict} to {TOLERANCE:g}; worst: {where}"
     rows.append(Row(section="published numbers", measure="largest difference", value=worst, n=n, note=note))
     return Section(rows=tuple(rows), details=details)
 
@@ -199,10 +200,12 @@ def _rows(scored: Scored, by_generator: Mapping[str, Any]) -> list[Row]:
     where = f"{scored.judge} · {_short(scored.task)}"
     rows = []
     n_guessed = int(scored.guessed.sum())
+    guesses = f"{n_guessed} of {len(scored.guessed)} with a random guess" if n_guessed else ""
     keep = ~scored.guessed
     for i, column in enumerate(COLUMNS):
         average = by_generator["_task_average"].get(column)
-        note = "" if average is None else f"official average over generators {average:.4f}"
+        official = "" if average is None else f"official average over generators {average:.4f}"
+        note = "; ".join(part for part in (official, guesses) if part)
         found = spearman(scored.model[:, i], scored.people[:, i], clusters=scored.images)
         rows.append(_row(where, f"Spearman with people, {column}", found, note))
         if n_guessed and keep.sum() > 3:

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     metavar="PARTS",
     help="Some of calibration,noise,bias,rewards,reassurance.  [default: all]",
 )
+@click.option("--policy", metavar="MODEL", help="Try this model's own reflection on the same pictures too.")
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path), metavar="DIR", help="Write audit.json, audit.png and audit.svg."
 )
@@ -65,6 +66,7 @@ def command(
     repeats: int,
     rewards: tuple[str, ...],
     only: tuple[str, ...],
+    policy: str | None,
     out: Path | None,
     plugins: tuple[str, ...],
     as_json: bool,
@@ -83,7 +85,7 @@ def command(
     elif source is not None or verdicts is not None:
         raise ConfigError("--source and --verdicts: only with recorded:viescore or recorded:geneval.")
     else:
-        audit = _of_judge(judge, prompts, seed, repeats, rewards, tuple(split_names(only)))
+        audit = _of_judge(judge, prompts, seed, repeats, rewards, tuple(split_names(only)), policy)
     if out is not None:
         _write(audit, out)
     if as_json:
@@ -93,8 +95,17 @@ def command(
     return 0 if audit.is_complete else 3
 
 
-def _of_judge(spec: str, n: int, seed: int, repeats: int, rewards: tuple[str, ...], only: tuple[str, ...]) -> Audit:
+def _of_judge(
+    spec: str,
+    n: int,
+    seed: int,
+    repeats: int,
+    rewards: tuple[str, ...],
+    only: tuple[str, ...],
+    policy: str | None,
+) -> Audit:
     from harness.audit.runner import run_audit
+    from harness.models.load import load_policy
     from harness.registry import JUDGES
 
     name, _, argument = spec.partition(":")
@@ -108,6 +119,7 @@ def _of_judge(spec: str, n: int, seed: int, repeats: int, rewards: tuple[str, ..
             repeats=repeats,
             rewards=rewards,
             only=only,
+            policy=None if policy is None else load_policy(policy),  # type: ignore[arg-type]
             on_part=lambda part: click.echo(f"{part} ...", err=True),
         )
     finally:

@@ -78,18 +78,20 @@ def _scores(perceiver: Perceiver, cases: list[tuple[Scene, list[Fact]]], labelle
             if not np.isnan(labelled.quality[i, k]):
                 rows["quality"].append((answer(seen, text), bool(labelled.quality[i, k]), i))
     everything = [row for found in rows.values() for row in found]
+    groups = {kind: rows[kind] for kind in sorted(rows)}
+    groups |= {"all facts": [row for kind in rows if kind != "quality" for row in rows[kind]], "all": everything}
     p, y, prompt = (np.array(v, float) for v in zip(*everything, strict=True))
     error = calibration_error(p, y, clusters=prompt)
     return {
-        "accuracy": {kind: _accuracy(found) for kind, found in sorted(rows.items())} | {"all": _accuracy(everything)},
-        "n": {kind: len(found) for kind, found in sorted(rows.items())} | {"all": len(everything)},
+        "accuracy": {kind: _accuracy(found) for kind, found in groups.items()},
+        "n": {kind: len(found) for kind, found in groups.items()},
         "calibration_rms": round(error.rms or 0.0, 4),
         "calibration_interval": [round(error.low or 0.0, 4), round(error.high or 0.0, 4)],
     }
 
 
-def _accuracy(rows: list[tuple[float, bool, int]]) -> float:
-    return round(float(np.mean([(p > 0.5) == y for p, y, _ in rows])), 4)
+def _accuracy(rows: list[tuple[float, bool, int]]) -> float | None:
+    return None if not rows else round(float(np.mean([(p > 0.5) == y for p, y, _ in rows])), 4)
 
 
 _CARD = """# Learned judge of the micro world
@@ -137,6 +139,7 @@ def write_card(folder: Path, manifest: Mapping[str, Any]) -> None:
     rows = [
         f"| {kind} | {clean['n'][kind]:,} | {clean['accuracy'][kind]:.3f} | {damaged['accuracy'][kind]:.3f} |"
         for kind in clean["accuracy"]
+        if kind in damaged["accuracy"]
     ]
     errors = {
         name: "{:.3f} [{:.3f}, {:.3f}]".format(s["calibration_rms"], *s["calibration_interval"])

@@ -20,6 +20,7 @@ def draw(audit: Audit, out: Path) -> list[Path]:
     panels = _panels(audit)
     if not panels:
         return []
+    from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -30,9 +31,10 @@ def draw(audit: Audit, out: Path) -> list[Path]:
         panel(figure.add_subplot(1, len(panels), i + 1))
     figure.suptitle(f"Judge {audit.judge}", x=0.01, ha="left", fontsize=11)
     paths = [out / "audit.png", out / "audit.svg"]
-    for path in paths:
-        # No date in the file: the same audit gives the same bytes.
-        figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
+    # No date and no random ids in the files: the same audit gives the same bytes.
+    with rc_context({"svg.hashsalt": "audit"}):
+        for path in paths:
+            figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
     return paths
 
 

@@ -82,11 +82,11 @@ World version `{world}`; sha256 of the weights `{sha256}`.
 
 ## Training
 
-`{command}`: {minutes:.1f} CPU minutes on one thread, seed {train_seed}. Its eye is a smaller copy of the network of
-judge `micro-cnn`, trained in the same way from other first weights and other pictures ({eye_steps:,} steps); then words
-and transformer learn from synthetic preferences, {steps:,} steps of {batch_size} prompts ({prompts:,} distinct, four
-pictures each, training split). An annotator prefers by facts shown and cleanliness with logistic noise, and errs
-outright in 5 % of the pairs; the loss is Bradley-Terry.
+`{command}`: {minutes:.1f} CPU minutes on one thread, seed {train_seed}.
+Its eye is a smaller copy of the network of judge `micro-cnn`, trained in the same way from other first weights and
+other pictures ({eye_steps:,} steps); then words and transformer learn from synthetic preferences, {steps:,} steps of
+{batch_size} prompts ({prompts:,} distinct, four pictures each, training split). An annotator prefers by facts shown and
+cleanliness with logistic noise, and errs outright in 5 % of the pairs; the loss is Bradley-Terry.
 
 ## Scores
 

@@ -45,6 +45,13 @@ def test_the_figure_is_written_as_picture_and_drawing(noisy):
     assert "<svg" in (out / "audit.svg").read_text()[:500]
 
 
+def test_the_same_audit_draws_the_same_bytes(tmp_path):
+    for name in ("a", "b"):
+        assert invoke("micro", "-n", "8", "--only", "calibration", "-o", str(tmp_path / name)).exception is None
+    for file in ("audit.json", "audit.png", "audit.svg"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
 def test_the_table_names_every_part(noisy):
     text = invoke("micro", "-n", "4", "--only", "noise,bias").stdout
     assert "noise floor" in text and "yes on a blank picture" in text

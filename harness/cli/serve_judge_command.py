@@ -17,7 +17,9 @@ import click
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The server has no authentication.")
 @click.option("--dtype", metavar="NAME", help="auto, float16, bfloat16, float32.  [default: the preset's, else auto]")
-@click.option("--max-model-len", type=click.IntRange(1), metavar="N", help="Tokens.  [default: the preset's, else 8192]")
+@click.option(
+    "--max-model-len", type=click.IntRange(1), metavar="N", help="Tokens.  [default: the preset's, else 8192]"
+)
 @click.option("--preset", default="", metavar="NAME", help="Judge preset.  [default: the one for MODEL]")
 @click.option("--python", metavar="PATH", help="Interpreter that has vLLM.  [default: this one]")
 @click.option(

@@ -259,9 +259,7 @@ class VllmServer:
                 start_new_session=True,
             )
 
-    def wait(
-        self, timeout_s: float = START_TIMEOUT_S, on_wait: Callable[[float, str], None] | None = None
-    ) -> None:
+    def wait(self, timeout_s: float = START_TIMEOUT_S, on_wait: Callable[[float, str], None] | None = None) -> None:
         """Returns when the server answers on `/health`.
 
         Args:

@@ -10,6 +10,12 @@ FAMILIES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe")
 WIDEN = 3.0
 """Random matrices are scaled up, so that answers differ between questions and between pictures."""
 
+SHARPEN = 8.0
+"""The last norm is scaled up, so that P(yes) of different questions spreads over most of [0, 1]."""
+
+PREFERENCE = 8.0
+"""How much the logits of all spellings of yes and no are raised where the answer begins."""
+
 PATCH_PX = {"qwen2_vl": 14, "qwen2_5_vl": 14, "qwen3_vl": 16, "qwen3_vl_moe": 16}
 
 _CLASSES = {
@@ -38,6 +44,8 @@ def build_tiny_vlm(folder: Path, family: str = "qwen3_vl", *, hidden: int = 64, 
         for parameter in model.parameters():
             if parameter.ndim >= 2:
                 parameter.mul_(WIDEN)
+        model.model.language_model.norm.weight.mul_(SHARPEN)
+        _prefer_yes_and_no(model, tokenizer)
     end = [tokenizer.convert_tokens_to_ids(t) for t in ("<|im_end|>", "<|endoftext|>")]
     model.generation_config.eos_token_id = end
     model.generation_config.pad_token_id = end[1]
@@ -45,6 +53,29 @@ def build_tiny_vlm(folder: Path, family: str = "qwen3_vl", *, hidden: int = 64, 
     tokenizer.save_pretrained(folder)
     (folder / "processor_config.json").write_text(json.dumps(_processors(family, processor_class), indent=2))
     return folder
+
+
+def _prefer_yes_and_no(model, tokenizer) -> None:
+    """Turns the spellings' embeddings, which are also the output matrix, towards the state in which an answer begins.
+
+    All alike, so that yes and no get a good part of the probability while their ratio stays as random as it was.
+    """
+    import torch
+
+    place = "<|vision_start|>" + "<|image_pad|>" * 16 + "<|vision_end|>"
+    turn = [{"role": "user", "content": place + "Is there a red circle?"}]
+    prompt = tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
+    inputs = tokenizer(prompt, return_tensors="pt")
+    vision = model.config.vision_config
+    values = vision.in_channels * vision.temporal_patch_size * vision.patch_size**2
+    state = model.model(
+        **inputs,
+        pixel_values=torch.rand(64, values, generator=torch.Generator().manual_seed(0)) * 2 - 1,
+        image_grid_thw=torch.tensor([[1, 8, 8]]),
+        mm_token_type_ids=(inputs["input_ids"] == model.config.image_token_id).int(),
+    ).last_hidden_state[0, -1]
+    words = [i for t, i in tokenizer.get_vocab().items() if t.strip("\u0120 ").lower() in ("yes", "no")]
+    model.get_input_embeddings().weight[torch.tensor(sorted(words))] += PREFERENCE * state / state.square().sum()
 
 
 def _config(family: str, tokenizer, hidden: int, layers: int) -> dict:

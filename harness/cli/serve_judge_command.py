@@ -31,16 +31,28 @@ import click
 def command(model: str, log: Path | None, timeout: float | None, print_only: bool, **options: Any) -> int:
     """Start a vLLM server for MODEL (a hub repository or a folder) and wait until it answers.
 
-    Prints the --judge argument that uses it, then runs until Ctrl-C. vLLM needs an environment of its own; docs/
-    judges-setup.md has the two commands that make one.
+    Prints the --judge argument that uses it, then runs until Ctrl-C. vLLM needs an environment of its own:
+    docs/judges-setup.md tells how to make one.
     """
     from harness.judges.vlm import server
 
     spec = _spec(model, **options)
     if print_only:
-        click.echo(server.printable(spec, is_cpu=server.find_vllm(spec.python).is_cpu))
+        click.echo(server.printable(spec, is_cpu=_is_cpu(spec.python)))
         return 0
     return _serve(spec, log, timeout or server.START_TIMEOUT_S)
+
+
+def _is_cpu(python: str) -> bool:
+    """Whether the command is for vLLM's CPU build; one may also print a command for another machine."""
+    from harness.errors import JudgeError
+    from harness.judges.vlm import server
+
+    try:
+        return server.find_vllm(python).is_cpu
+    except JudgeError:
+        click.echo(f"{python} has no vLLM; this is the command for a machine with a GPU:", err=True)
+        return False
 
 
 def _spec(model: str, *, port: int, python: str | None, preset: str, flags: tuple[str, ...], **options: Any) -> Any:

@@ -46,6 +46,9 @@ CPU_FLAGS: Mapping[str, Any] = {"enforce-eager": True, "block-size": 32, "max-nu
 CPU_ENVIRONMENT: Mapping[str, str] = {"TORCHDYNAMO_DISABLE": "1", "VLLM_CPU_KVCACHE_SPACE": "1"}
 """Without the first, the first request for log-probabilities waits for a compilation. Cache space in GiB."""
 
+SERVER_ONLY = frozenset({"enable-prompt-tokens-details"})
+"""Flags that the server has and its engine does not."""
+
 QUIET_ENVIRONMENT: Mapping[str, str] = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
 
 INSTALL = (
@@ -193,7 +196,7 @@ def printable(spec: ServerSpec, *, is_cpu: bool) -> str:
 
 def judge_argument(spec: ServerSpec) -> str:
     """What `--judge` takes to use the server."""
-    return f"openai:{spec.model},base_url={spec.base_url}"
+    return f"openai:{spec.model}@{spec.base_url}"
 
 
 def free_port(host: str = "127.0.0.1") -> int:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.judges.vlm.transformers_load import LoadedModel
-from harness.judges.vlm.transformers_prompt import Pictures
+from harness.judges.vlm.transformers_prompt import Pictures, row_inputs
 
 if TYPE_CHECKING:
     import torch
@@ -58,11 +58,11 @@ def first_log_probs(
     columns = torch.tensor(list(wanted), device=loaded.device)
     rows: list[torch.Tensor | None] = [None] * len(prompts)
     with torch.inference_mode():
-        for members in _groups(prompts, loaded.model.config.image_token_id) if share else [[i] for i in _all(prompts)]:
+        singles = [[i] for i in range(len(prompts))]
+        for members in _groups(prompts, loaded.model.config.image_token_id) if share else singles:
             group = [prompts[i] for i in members]
-            hidden = (
-                _whole(loaded, group[0], pictures)[None] if len(group) == 1 else _shared(loaded, group, pictures, batch)
-            )
+            is_alone = len(group) == 1
+            hidden = _whole(loaded, group[0], pictures)[None] if is_alone else _shared(loaded, group, pictures, batch)
             for i, row in zip(members, _log_probs(loaded, hidden, columns), strict=True):
                 rows[i] = row
     return torch.stack([r for r in rows if r is not None]) if rows else torch.empty(0, len(wanted))
@@ -76,10 +76,6 @@ def n_tokens_run(prompts: Sequence[Sequence[int]], image_token_id: int) -> int:
         common = _n_common(group) if len(group) > 1 else 0
         total += common + sum(len(p) - common for p in group)
     return total
-
-
-def _all(prompts: Sequence[Sequence[int]]) -> range:
-    return range(len(prompts))
 
 
 def _groups(prompts: Sequence[Sequence[int]], image_token_id: int) -> list[list[int]]:
@@ -103,22 +99,6 @@ def _n_common(prompts: Sequence[Sequence[int]]) -> int:
     return longest
 
 
-def _inputs(loaded: LoadedModel, ids: Sequence[int], pictures: Pictures | None) -> dict[str, Any]:
-    """Model inputs of one row of tokens that holds all the images."""
-    import torch
-
-    row = torch.tensor([list(ids)], device=loaded.device)
-    if pictures is None:
-        return {"input_ids": row, "attention_mask": torch.ones_like(row)}
-    return {
-        "input_ids": row,
-        "attention_mask": torch.ones_like(row),
-        "pixel_values": pictures.pixels,
-        "image_grid_thw": pictures.grid,
-        "mm_token_type_ids": (row == loaded.model.config.image_token_id).int(),
-    }
-
-
 def _positions(loaded: LoadedModel, inputs: dict[str, Any]) -> torch.Tensor:
     """(3, 1, L) positions in time, height and width."""
     import torch
@@ -137,7 +117,7 @@ def _positions(loaded: LoadedModel, inputs: dict[str, Any]) -> torch.Tensor:
 
 def _whole(loaded: LoadedModel, ids: Sequence[int], pictures: Pictures | None) -> torch.Tensor:
     """(H,) last hidden state of one prompt, run from its beginning."""
-    inputs = _inputs(loaded, ids, pictures)
+    inputs = row_inputs(loaded, ids, pictures)
     output = loaded.model.model(**inputs, position_ids=_positions(loaded, inputs), use_cache=False)
     last: torch.Tensor = output.last_hidden_state[0, -1]
     return last
@@ -163,7 +143,7 @@ def _shared(
 
 
 def _run_prefix(loaded: LoadedModel, ids: Sequence[int], pictures: Pictures | None) -> _Prefix:
-    inputs = _inputs(loaded, ids, pictures)
+    inputs = row_inputs(loaded, ids, pictures)
     positions = _positions(loaded, inputs)
     output = loaded.model.model(**inputs, position_ids=positions, use_cache=True)
     return _Prefix(len(ids), output.past_key_values, int(positions.max()) + 1 - len(ids))

@@ -57,9 +57,21 @@ def encode_chat(
     """Token ids of the prompt, each image's place repeated as often as it has tokens.
 
     Raises:
-        DataError: the text itself contains the model's marks for images or turns, which would change the layout.
+        DataError: the text itself contains the model's marks for images or turns, which would change the layout; or
+            the prompt is longer than the model's positions.
     """
-    _refuse_marks(loaded, chat)
+    ids = _expanded(loaded, chat, pictures, options)
+    most = loaded.model.config.get_text_config().max_position_embeddings
+    if len(ids) > most:
+        raise DataError(f"{loaded.name}: the prompt has {len(ids)} tokens, the model takes at most {most}.")
+    return ids
+
+
+def _expanded(
+    loaded: LoadedModel, chat: Chat, pictures: Pictures | None, options: Mapping[str, Any]
+) -> tuple[int, ...]:
+    """Token ids, each image's place repeated as often as it has tokens."""
+    refuse_marks(loaded, chat)
     ids: list[int] = loaded.tokenizer(chat_text(loaded.tokenizer, chat, options), add_special_tokens=False)["input_ids"]
     if pictures is None:
         return tuple(ids)
@@ -73,7 +85,30 @@ def encode_chat(
     return tuple(j for i in ids for j in ([place] * next(counts) if i == place else [i]))
 
 
-def _refuse_marks(loaded: LoadedModel, chat: Chat) -> None:
-    marks = [m for m in loaded.tokenizer.all_special_tokens if m in chat.text or m in chat.system]
-    if marks:
-        raise DataError(f"the text contains {marks[0]!r}, a mark of {loaded.name}'s prompt layout; remove it.")
+def row_inputs(loaded: LoadedModel, ids: Sequence[int], pictures: Pictures | None) -> dict[str, Any]:
+    """Model inputs of one row of tokens that holds all the images."""
+    import torch
+
+    row = torch.tensor([list(ids)], device=loaded.device)
+    if pictures is None:
+        return {"input_ids": row, "attention_mask": torch.ones_like(row)}
+    return {
+        "input_ids": row,
+        "attention_mask": torch.ones_like(row),
+        "pixel_values": pictures.pixels,
+        "image_grid_thw": pictures.grid,
+        "mm_token_type_ids": (row == loaded.model.config.image_token_id).int(),
+    }
+
+
+def refuse_marks(loaded: LoadedModel, chat: Chat) -> None:
+    """Raises DataError where the text itself contains one of the model's marks."""
+    problem = marks_problem(loaded.tokenizer, chat)
+    if problem:
+        raise DataError(f"{loaded.name}: {problem}")
+
+
+def marks_problem(tokenizer: Any, chat: Chat) -> str:
+    """What is wrong with a text that contains a mark of images or turns, which would change the layout; else empty."""
+    found = [m for m in tokenizer.all_special_tokens if m in chat.text or m in chat.system]
+    return f"the text contains {found[0]!r}, a mark of the model's prompt layout; remove it." if found else ""

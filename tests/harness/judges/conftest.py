@@ -3,8 +3,7 @@
 import fcntl
 import json
 import os
-import signal
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,12 +111,10 @@ def _stop(pid: int) -> None:
 
 
 def _lives(pid: int) -> bool:
-    try:
+    with suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)  # a child of ours that has ended leaves the table of processes only now
-    except ChildProcessError:
-        pass
     try:
-        os.kill(pid, signal.SIG_DFL)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return False
     return True

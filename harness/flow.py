@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
-Renorm = Literal["global", "channel", "text_channel"]
+Renorm = Literal["none", "global", "channel", "text_channel"]
 Sampler = Literal["flow_sde", "flow_cps", "dance"]
 
 
@@ -69,19 +69,21 @@ def guide(
 
     u = v_t + w_t (v_c - v_t), v = v_i + w_i (u - v_i), rescaled by rho = clip(|v_c| / |v|, renorm_min, 1) so that
     guidance never lengthens the velocity: rho per image (`global`), per token (`channel`), or per token and of u
-    before the image term (`text_channel`).
+    before the image term (`text_channel`). `none` leaves v as it is: the usual guidance.
 
     Args:
         text_scale: w_t; at most 1 means no guidance at all, of text or image.
         image_scale: w_i; at most 1 means no image guidance.
 
     Raises:
-        ValueError: a scale asks for a velocity that is missing.
+        ValueError: a scale asks for a velocity that is missing, or an unknown `renorm`.
 
     Source: guidance of BAGEL, arXiv 2505.14683, as its reference code applies it.
     """
     if text_scale <= 1:
         return conditional
+    if renorm not in get_args(Renorm):
+        raise ValueError(f"Unknown renorm {renorm!r}; expected {', '.join(get_args(Renorm))}.")
     if without_text is None or (image_scale > 1 and without_image is None):
         raise ValueError("Guidance needs the velocity without text, and without the image for image_scale > 1.")
     v = without_text + text_scale * (conditional - without_text)
@@ -89,7 +91,7 @@ def guide(
         v = v * _shrink(conditional, v, renorm_min, per_token=True)
     if image_scale > 1 and without_image is not None:
         v = without_image + image_scale * (v - without_image)
-    if renorm != "text_channel":
+    if renorm in ("global", "channel"):
         v = v * _shrink(conditional, v, renorm_min, per_token=renorm == "channel")
     return v
 

@@ -145,7 +145,20 @@ def _literal_guide(
     return out
 
 
-@pytest.mark.parametrize("renorm", ["global", "channel", "text_channel"])
+def test_guidance_without_rescaling_is_the_usual_extrapolation() -> None:
+    c, t, i = torch.tensor([[[3.0, 0.0]]]), torch.tensor([[[1.0, 0.0]]]), torch.tensor([[[0.0, 1.0]]])
+    assert flow.guide(c, t, None, text_scale=4.0, renorm="none").tolist() == [[[9.0, 0.0]]]
+    assert flow.guide(c, t, i, text_scale=4.0, image_scale=2.0, renorm="none").tolist() == [[[18.0, -1.0]]]
+    assert flow.guide(c, t, None, text_scale=4.0, renorm="global").tolist() == [[[3.0, 0.0]]]
+
+
+def test_an_unknown_rescaling_is_refused() -> None:
+    v = torch.ones(1, 2, 2)
+    with pytest.raises(ValueError, match="text_channel"):
+        flow.guide(v, v, None, text_scale=2.0, renorm="globl")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("renorm", ["none", "global", "channel", "text_channel"])
 @pytest.mark.parametrize("w_i", [1.0, 2.0])
 def test_guidance_equals_a_literal_loop(renorm: flow.Renorm, w_i: float) -> None:
     generator = torch.Generator().manual_seed(3)

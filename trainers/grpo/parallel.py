@@ -66,11 +66,8 @@ class Parallel:
 
             if not dist.is_initialized():
                 raise ConfigError("parallel: fsdp needs torchrun, e.g. torchrun --nproc_per_node 2 run.py train ...")
-            for child in module.modules():
-                if isinstance(child, nn.ModuleList):
-                    for block in child:
-                        if next(block.parameters(), None) is not None and _is_called_by_forward(block):
-                            fully_shard(block)
+            for block in _blocks(module):
+                fully_shard(block)
             self._replicated = [p for p in module.parameters() if p.dim() == 0]
             fully_shard(call, ignored_params=set(self._replicated))
             self._wrapped = call
@@ -168,6 +165,23 @@ class Parallel:
         """Waits for all processes."""
         if self.size > 1:
             dist.barrier()
+
+
+def _blocks(module: nn.Module) -> Iterator[nn.Module]:
+    """The entries of the outermost lists of modules: what is gathered together.
+
+    A list inside a block (the output layers of an attention) stays part of it: gathered alone, it would add a
+    collective per layer and save next to no memory.
+    """
+    for child in module.children():
+        if not isinstance(child, nn.ModuleList):
+            yield from _blocks(child)
+            continue
+        for block in child:
+            if not _is_called_by_forward(block):
+                yield from _blocks(block)
+            elif next(block.parameters(), None) is not None:
+                yield block
 
 
 def _is_called_by_forward(block: nn.Module) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from harness.errors import ConfigError, JudgeError
+from harness.errors import ConfigError, JudgeError, unknown_name
 from harness.images import ImageRef
 from harness.judges.base import Answer, Judge, JudgeReply, JudgeRequest
 from harness.judging import call_id
@@ -138,10 +138,17 @@ def make_reward(spec: str, options: Mapping[str, Any] | None = None) -> Reward:
     Raises:
         ConfigError: unknown name or option.
     """
+    import inspect
+
     from harness.registry import REWARDS
 
+    entry, given = REWARDS.get(spec), dict(options or {})
+    known = [n for n, p in inspect.signature(entry).parameters.items() if p.kind is not p.VAR_KEYWORD]
+    unknown = [n for n in given if n not in known]
+    if unknown:
+        raise unknown_name(f"option of reward {spec!r}", unknown[0], known)
     try:
-        reward: Reward = REWARDS.get(spec)(**dict(options or {}))
+        reward: Reward = entry(**given)
     except TypeError as error:
         raise ConfigError(f"Reward {spec!r}: {error}.") from None
     return reward

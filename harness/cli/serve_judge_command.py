@@ -86,9 +86,9 @@ def _serve(spec: Any, log: Path | None, timeout_s: float) -> int:
     with server.VllmServer(spec, log) as running:
         click.echo(f"Starting; log: {log}", err=True)
         running.wait(timeout_s, lambda waited, line: click.echo(f"  {waited:.0f} s: {line[:140]}", err=True))
-        click.echo(f"Ready. Use it with:  --judge {server.judge_argument(spec)}")
-        click.echo("Ctrl-C ends the server.", err=True)
         try:
+            click.echo(f"Ready. Use it with:  --judge {server.judge_argument(spec)}")
+            click.echo("Ctrl-C ends the server.", err=True)
             code = running.join()
         except KeyboardInterrupt:
             click.echo("Ending the server.", err=True)

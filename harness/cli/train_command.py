@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import json
 import os
 import typing
@@ -16,7 +18,8 @@ from harness.cli.options import json_option, load_plugins, plugin_option, set_op
 
 @click.command(
     name="train",
-    epilog="Examples:  run.py train micro-pretrain -o runs/base   |   run.py train my.yaml --set lr=1e-3 --steps 200",
+    epilog="Examples:  run.py train micro-pretrain -o runs/base   |   "
+    "run.py train my.yaml --set optim.lr=1e-4 --steps 200   |   run.py train sd35-medium-8gpu --dry-run --processes 7",
 )
 @click.argument("config", metavar="CONFIG")
 @click.option("--steps", type=int, metavar="N", help="Optimiser steps, instead of the configuration's.")
@@ -27,11 +30,28 @@ from harness.cli.options import json_option, load_plugins, plugin_option, set_op
     metavar="DIR",
     help="Training directory.  [default: runs/train-NAME]",
 )
+@click.option(
+    "--dry-run", is_flag=True, help="Print what the run will take (work, questions, hours, memory); write nothing."
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(1),
+    default=1,
+    metavar="N",
+    help="With --dry-run: training processes of the run.  [default: 1]",
+)
 @set_option
 @plugin_option
 @json_option
 def command(
-    config: str, steps: int | None, out: Path | None, settings: tuple[str, ...], plugins: tuple[str, ...], as_json: bool
+    config: str,
+    steps: int | None,
+    out: Path | None,
+    dry_run: bool,
+    processes: int,
+    settings: tuple[str, ...],
+    plugins: tuple[str, ...],
+    as_json: bool,
 ) -> int:
     """Train from CONFIG: a shipped name (see `run.py list configs`) or a YAML file.
 
@@ -39,6 +59,10 @@ def command(
     """
     load_plugins(plugins)
     run, settings_object, name = _prepare(config, steps, settings)
+    if dry_run:
+        return _show_plan(run, settings_object, processes, as_json)
+    if processes != 1:
+        raise click.UsageError("--processes goes with --dry-run; a run takes its processes from torchrun.")
     stop_on_sigterm()
     out = out or Path("runs") / f"train-{name}"
     with ConsoleProgress() as progress:
@@ -53,6 +77,25 @@ def command(
                 click.echo(f"{key}: {value}")
         click.echo(f"Training directory: {out}")
         click.echo(f"Evaluate it with: python run.py eval {result['checkpoint']}")
+    return 0
+
+
+def _show_plan(run: Any, settings: Any, processes: int, as_json: bool) -> int:
+    """Prints the plan that the module `plan` beside the trainer makes.
+
+    Raises:
+        ConfigError: the trainer has none.
+    """
+    from harness.errors import ConfigError
+
+    name = f"{run.__module__}.plan"
+    if importlib.util.find_spec(name) is None:
+        raise ConfigError(
+            f"--dry-run: trainer {settings.kind!r} makes no plan. docs/performance.md tells how long it takes."
+        )
+    planner = importlib.import_module(name)
+    plan = planner.make(settings, processes=processes)
+    click.echo(json.dumps(plan) if as_json else "\n".join(planner.lines(plan)))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Stable Diffusion 3 in the loop: a tiny random pipeline from disk, LoRA, guidance; alone and sharded over processes."""
+"""Stable Diffusion 3 in the loop: a tiny random pipeline from disk, with LoRA and guidance, in one process and two."""
 
 import json
 import os

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 from harness.config import to_plain
 from harness.errors import ConfigError
 from harness.models.base import GenerationParams
 from harness.types import Profile, Protocol
+
+Gate = Literal["all", "self", "verifier", "oracle"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,16 +49,30 @@ class EvalConfig:
     """Folder with official data; None takes `~/.cache/ummbench/data`."""
     generation: GenerationParams = field(default_factory=GenerationParams)
     """Sampling settings of the policy."""
+    reflect: int | None = None
+    """Rounds of self-reflective refinement after the first image; None for none."""
+    gates: list[Gate] | None = None
+    """Rules that decide which refinements replace their image; None takes all that the model and profile allow."""
+    gate_judge: str | None = None
+    """Judge of the gate `verifier`, not the benchmark's own; None takes `micro-cnn` for the micro profile."""
+    gate_reward: str = "dvreward"
+    """Reward that the gate `verifier` computes from its judge's answers."""
+    reflect_generation: GenerationParams = field(default_factory=GenerationParams)
+    """Sampling settings of refinements where they differ from `generation`."""
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Options of single benchmarks, by benchmark name. `--set geneval.prompt_set=long` lands here."""
 
     def __post_init__(self) -> None:
-        for name in ("samples_per_prompt", "limit", "batch_size", "threads"):
+        for name in ("samples_per_prompt", "limit", "batch_size", "threads", "reflect"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name}: expected a positive number, got {value}.")
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise ConfigError(f"seeds: expected different integers, got {self.seeds}.")
+        if self.gates is not None and (not self.gates or len(set(self.gates)) != len(self.gates)):
+            raise ConfigError(f"gates: expected different ones of {', '.join(get_args(Gate))}, got {self.gates}.")
+        if self.reflect is None and (self.gates is not None or self.gate_judge is not None):
+            raise ConfigError("gates and gate_judge decide over refinements: give the number of rounds with --reflect.")
         if not self.models:
             raise ConfigError("models: name at least one.")
         if not 0 <= self.max_missing <= 1:
@@ -65,7 +81,8 @@ class EvalConfig:
     def identity(self, model: str, policy_fingerprint: str) -> dict[str, Any]:
         """Settings that give a stored record its meaning.
 
-        Benchmarks and limit may grow, batch size changes nothing, and both protocols read the same records.
+        Benchmarks and limit may grow, batch size changes nothing, and both protocols read the same records. Refinements
+        only add records of later rounds, each keyed by what it was made from.
         """
         return {
             "model": model,

@@ -21,6 +21,7 @@ from harness.models.images import ImageFolder
 from harness.models.load import load_policy, short_name
 from harness.plan import Job, checked_prompts, jobs_of
 from harness.progress import Progress
+from harness.refinement.gates import check_refinable, choose
 from harness.registry import BENCHMARKS, JUDGES
 from harness.runner import BenchmarkPass
 from harness.store import RunDirectory
@@ -147,6 +148,9 @@ def plan_stages(config: EvalConfig, policy: Policy) -> list[Stage]:
             raise ConfigError(
                 f"{name} asks for image editing, which model {policy.name!r} cannot do. Choose benchmarks with -b."
             )
+        if config.reflect is not None:
+            check_refinable(config, policy, benchmark)
+            choose(config, policy, benchmark, spec)
         prompts = checked_prompts(benchmark, config.limit)
         jobs = jobs_of(
             benchmark,
@@ -273,6 +277,28 @@ def _run_stage(
             progress=progress,
             batch_size=config.batch_size,
         ).execute()
+        block = benchmark_block(benchmark, by_id, done.scores, judge=judge.fingerprint)
+        if config.reflect is not None:
+            from harness.refinement.running import refine
+
+            refined = refine(
+                config,
+                benchmark=benchmark,
+                judge_spec=stage.judge_spec,
+                judge=judge,
+                make_judge=make_judge,
+                prompts=by_id,
+                jobs=stage.jobs,
+                base=done,
+                run=run,
+                policy=policy,
+                known=known,
+                book=book,
+                progress=progress,
+            )
+            block["refinement"] = refined.block
+            result.n_generated += refined.n_generated
+            result.n_asked += refined.n_asked
     finally:
         judge.close()
     result.n_generated += done.n_generated
@@ -281,7 +307,7 @@ def _run_stage(
     result.generations[benchmark.name] = done.generations
     result.prompts[benchmark.name] = stage.prompts
     result.benchmarks[benchmark.name] = benchmark
-    return benchmark_block(benchmark, by_id, done.scores, judge=judge.fingerprint)
+    return block
 
 
 def _device(name: str) -> str:

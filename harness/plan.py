@@ -17,6 +17,7 @@ from PIL.Image import Image
 from harness import seeds
 from harness.config import to_plain
 from harness.errors import DataError
+from harness.images import ImageRef
 from harness.models.base import GenerationParams, Mode, Policy, Request
 from harness.types import Prompt, SampleKey
 
@@ -31,12 +32,21 @@ class Job:
     seed: int
     params: GenerationParams
     mode: Mode
+    refines: ImageRef | None = None
+    """Of a refinement: the image that it starts from."""
+    parent: str = ""
+    """Of a refinement or its control: generation id of the image that it may replace."""
+    gate: str = ""
+    """Of a refinement or its control: what it is for, see `harness.refinement`."""
+    variant: str = ""
+    """Ends the name of the image where several belong to one sample and round."""
 
     @property
     def image(self) -> str:
         """Where the sample's image lies in the run directory, without suffix."""
         round_ = f"-r{self.key.round}" if self.key.round else ""
-        return f"images/{self.prompt.id}/{self.key.gen_seed}-{self.key.index}{round_}"
+        variant = f"-{self.variant}" if self.variant else ""
+        return f"images/{self.prompt.id}/{self.key.gen_seed}-{self.key.index}{round_}{variant}"
 
     def request(self, sources: Sequence[Image]) -> Request:
         """What the policy gets: source images first, then the text."""

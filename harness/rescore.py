@@ -59,7 +59,7 @@ def rescore_run(source: Path, names: list[str], protocol: Protocol | None, max_m
         scores: list[Score] = []
         for generation in generations.values():
             key = generation.key
-            if key.benchmark == name and key.prompt_id in prompts:
+            if key.benchmark == name and key.round == 0 and key.prompt_id in prompts:
                 scores += benchmark.score(prompts[key.prompt_id], generation, by_sample.get(key, []))
         blocks[name] = benchmark_block(benchmark, prompts, scores, judge=recorded["judge"])
     model = manifest["identity"]["model"]

@@ -133,6 +133,8 @@ class Evaluated:
     """What one benchmark's pass produced."""
 
     scores: list[Score]
+    scores_by_id: dict[str, list[Score]]
+    """The same by generation id."""
     generations: dict[str, Generation]
     n_generated: int
     """Images made now; the rest was there."""
@@ -148,6 +150,7 @@ class BenchmarkPass:
         known_generations: `run.load_generations()`.
         book: judgements already there.
         batch_size: None takes the policy's own.
+        label: of the progress bars; None takes the benchmark's name.
     """
 
     def __init__(
@@ -162,6 +165,7 @@ class BenchmarkPass:
         book: JudgementBook,
         progress: Progress,
         batch_size: int | None = None,
+        label: str | None = None,
     ) -> None:
         self.run, self.benchmark, self.policy, self.judge, self.jobs = run, benchmark, policy, judge, jobs
         self._book, self._progress = book, progress
@@ -169,7 +173,8 @@ class BenchmarkPass:
         self._generations = {
             j.generation_id: known_generations[j.generation_id] for j in jobs if j.generation_id in known_generations
         }
-        self._stages = (f"{benchmark.name}: images", f"{benchmark.name}: judge calls")
+        label = label or benchmark.name
+        self._stages = (f"{label}: images", f"{label}: judge calls")
 
     def execute(self) -> Evaluated:
         """Makes and judges what is missing, then scores every sample.
@@ -199,8 +204,10 @@ class BenchmarkPass:
         except BaseException:
             worker.abort()
             raise
+        scores = {j.generation_id: self._score(j) for j in self.jobs}
         return Evaluated(
-            scores=[s for j in self.jobs for s in self._score(j)],
+            scores=[s for j in self.jobs for s in scores[j.generation_id]],
+            scores_by_id=scores,
             generations=self._generations,
             n_generated=sum(self._generations[j.generation_id].status == "ok" for j in todo),
             n_asked=worker.n_calls,
@@ -220,6 +227,10 @@ class BenchmarkPass:
     def _sources(self, job: Job) -> list[ImageRef]:
         return [self.benchmark.source_image(job.prompt, name) for name in job.prompt.source_images]
 
+    def _given(self, job: Job) -> list[ImageRef]:
+        """The images that the policy starts from; the judge of a refinement does not see them."""
+        return self._sources(job) if job.refines is None else [job.refines]
+
     def _requests(self, job: Job) -> list[tuple[str, JudgeRequest]]:
         generation = self._generations[job.generation_id]
         image = images.ref_of_file(self.run.image_path(generation), generation.image_sha256)
@@ -231,7 +242,7 @@ class BenchmarkPass:
 
     def _generate(self, jobs: Sequence[Job]) -> list[Job]:
         started = time.perf_counter()
-        outputs = self.policy.generate([j.request([s.load() for s in self._sources(j)]) for j in jobs])
+        outputs = self.policy.generate([j.request([s.load() for s in self._given(j)]) for j in jobs])
         if len(outputs) != len(jobs):
             raise PolicyError(f"Policy {self.policy.name!r} gave {len(outputs)} outputs for {len(jobs)} requests.")
         seconds = (time.perf_counter() - started) / len(jobs)
@@ -264,6 +275,8 @@ class BenchmarkPass:
             image_sha256=digest,
             text=output.text,
             token_ids=output.token_ids,
+            parent=job.parent,
+            gate=job.gate,
             seconds=round(seconds, 6),
         )
 

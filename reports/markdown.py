@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.refinement.rows import COLUMNS, table_rows
+
 
 def summary_markdown(summary: dict[str, Any]) -> str:
     """One section per benchmark: value, 95 % interval, n, missing; judge, data and protocol stand above each table."""
@@ -29,7 +31,22 @@ def summary_markdown(summary: dict[str, Any]) -> str:
             lines += ["", f"{count} missing: {escape(reason.removeprefix('missing: '))}"]
         for note in block.get("notes", ()):
             lines += ["", f"Note: {escape(note)}"]
+        if "refinement" in block:
+            lines += _refinement(block["refinement"])
     return "\n".join(lines) + "\n"
+
+
+def _refinement(block: dict[str, Any]) -> list[str]:
+    lines: list[str] = []
+    for metric in block["base"]:
+        lines += ["", f"### Refinement: {escape(metric)}", ""]
+        lines += ["| " + " | ".join(COLUMNS) + " |", "|---|" + "---:|" * (len(COLUMNS) - 1)]
+        lines += ["| " + " | ".join(row) + " |" for row in table_rows(block, metric)]
+    if block["gate_judge"]:
+        lines += ["", f"Verifier: `{block['gate_reward']}` by judge `{block['gate_judge']}`"]
+    for note in block["notes"]:
+        lines += ["", f"Note: {escape(note)}"]
+    return lines
 
 
 def escape(text: str) -> str:

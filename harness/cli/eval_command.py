@@ -58,6 +58,22 @@ from harness.cli.options import (
     metavar="RUN",
     help="Judge the images of a finished run again.",
 )
+@click.option(
+    "--reflect",
+    type=click.IntRange(min=1),
+    metavar="ROUNDS",
+    help="Let the model refine its images this often, and compare gates and a control.",
+)
+@click.option(
+    "--gate",
+    "gates",
+    multiple=True,
+    metavar="NAMES",
+    help="With --reflect: all, self, verifier, oracle, comma-separated.  [default: all that apply]",
+)
+@click.option(
+    "--gate-judge", metavar="NAME[:ARG]", help="Judge of gate verifier.  [default: micro-cnn for profile micro]"
+)
 @click.option("-o", "--out", metavar="DIR", help="Run directory.  [default: runs/MODEL-HASH]")
 @click.option("--dry-run", is_flag=True, help="Only show what it takes: images, judge calls, tokens, hours, money.")
 @click.option("--full", is_flag=True, help="Print every row of the tables.")
@@ -104,18 +120,34 @@ def _configure(
     if from_run is not None:
         if models:
             raise ConfigError("--from RUN takes the images of that run; name no MODEL beside it.")
+        if options.get("reflect"):
+            raise ConfigError(
+                "--reflect makes new images, and --from RUN only judges stored ones; leave one of them out."
+            )
         data = {**_config_of(from_run), **data, "models": [f"stored:{from_run}"]}
     where = str(config_file) if config_file else "options"
     data = configs.apply_settings(data, settings)
     given = {k: v for k, v in options.items() if v is not None and v != ()}
     if "benchmarks" in given:
         given["benchmarks"] = _benchmark_names(split_names(given["benchmarks"]))
+    if "gates" in given:
+        given["gates"] = _gates(split_names(given["gates"]))
     if "seeds" in given:
         given["seeds"] = parse_seeds(given["seeds"])
     if models:
         given["models"] = list(models)
     data = fold_benchmark_options({**data, **given}, BENCHMARKS.names())
     return with_arguments(configs.build(EvalConfig, data, where=where, lines=lines))
+
+
+def _gates(names: list[str]) -> list[str]:
+    from harness.errors import unknown_name
+    from harness.refinement.gates import GATES
+
+    for name in names:
+        if name not in GATES:
+            raise unknown_name("gate", name, GATES)
+    return list(dict.fromkeys(names))
 
 
 def _benchmark_names(parts: list[str]) -> list[str]:
@@ -156,6 +188,7 @@ def _evaluate(config: Any, as_json: bool, full: bool) -> int:
             console = Console(highlight=False)
             console.print()
             print_results(console, result.summary, full=full)
+            _print_refinements(console, result.summary)
             made = f"{result.n_generated:,} images made, {result.n_asked:,} judge calls"
             click.echo(f"{spec}: {made}; the rest was stored before.")
             click.echo(f"Run directory: {result.path}")
@@ -176,6 +209,38 @@ def _evaluate(config: Any, as_json: bool, full: bool) -> int:
     return 3 if incomplete else 0
 
 
+def _print_refinements(console: Any, summary: dict[str, Any]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    from harness.refinement.rows import COLUMNS, table_rows
+
+    for name, block in summary["benchmarks"].items():
+        refinement = block.get("refinement")
+        if refinement is None:
+            continue
+        for metric in refinement["base"]:
+            title = f"{block.get('title', name)} · {metric} · refinement"
+            table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
+            for i, column in enumerate(COLUMNS):
+                table.add_column(column, justify="right" if i else "left", no_wrap=column in ("gate", "value"))
+            for row in table_rows(refinement, metric):
+                table.add_row(*row)
+            console.print(table)
+        if refinement["gate_judge"]:
+            console.print(f"verifier: {refinement['gate_reward']} by {refinement['gate_judge']}", markup=False)
+        for note in refinement["notes"]:
+            console.print(f"{name}: {note}", style="yellow", markup=False)
+        console.print()
+
+
+def _refinement_plans(config: Any, policy: Any) -> dict[str, dict[str, Any]]:
+    from harness.evaluate import plan_stages
+    from harness.refinement.planning import planned_refinement
+
+    return {s.benchmark.name: planned_refinement(config, policy, s) for s in plan_stages(config, policy)}
+
+
 def _dry_run(config: Any, as_json: bool) -> int:
     from harness.evaluate import check_names, run_directory
     from harness.models.load import load_policy
@@ -190,6 +255,8 @@ def _dry_run(config: Any, as_json: bool) -> int:
             "run": str(path),
             "benchmarks": [dataclasses.asdict(c) for c in planned_cost(config, policy, path)],
         }
+        if config.reflect is not None:
+            plans[spec]["refinement"] = _refinement_plans(config, policy)
     if as_json:
         click.echo(json.dumps(plans))
         return 0
@@ -201,7 +268,16 @@ def _dry_run(config: Any, as_json: bool) -> int:
             click.echo(f"  {row['benchmark']}: {row['n_prompts']:,} prompts, {stored}, {calls}")
             if row["n_requests"] is not None:
                 click.echo(f"    {_judging(row)} ({row['rule']})")
+            if "refinement" in plan:
+                click.echo(f"    {_refining(plan['refinement'][row['benchmark']])}")
     return 0
+
+
+def _refining(plan: dict[str, Any]) -> str:
+    """What refinement adds to one planned benchmark, in words."""
+    calls = f"{plan['n_calls']:,} more judge calls"
+    gate = f", {plan['n_gate_calls']:,} calls of gate verifier to {plan['gate_judge']}" if plan["gate_judge"] else ""
+    return f"refinement ({', '.join(plan['gates'])}): at most {plan['n_images']:,} more images, {calls}{gate}"
 
 
 def _judging(row: dict[str, Any]) -> str:

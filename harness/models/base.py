@@ -98,6 +98,13 @@ class Policy(ABC):
             PolicyError: the whole batch cannot be done (e.g. a mode that the policy lacks).
         """
 
+    def reflection_verdict(self, text: str) -> bool | None:
+        """Whether a reflection (`Output.text` of mode `reflect`) finds the image right; None where it does not say.
+
+        A policy that can tell overrides this; one that does not has no gate `self` (see `harness.refinement`).
+        """
+        return None
+
     def close(self) -> None:
         """Frees what the policy holds."""
 

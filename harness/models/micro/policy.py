@@ -40,6 +40,7 @@ from harness.models.micro.context import PROMPT, THOUGHT, Context, pad_ids, read
 from harness.models.micro.network import MicroNetwork, from_patches, to_patches
 from harness.world.plan import diagnosis_from_words, scene_from_plan
 from harness.world.scene import SIZE_PX
+from harness.world.vocabulary import words_of
 
 _LOG = logging.getLogger(__name__)
 
@@ -315,6 +316,11 @@ class MicroPolicy(TrainablePolicy):
     def reflection_text(self, prompt: str) -> str:
         """The prompt itself: the weights reflect on a picture followed by its prompt."""
         return prompt
+
+    def reflection_verdict(self, text: str) -> bool | None:
+        """True for the diagnosis `all correct`, False for another one, None for a text without a diagnosis."""
+        name = diagnosis_from_words(words_of(text)[:2])
+        return None if name is None else name == "ok"
 
     def is_well_formed(self, ids: Sequence[int], *, kind: str) -> bool:
         """Whether a thought is a plan, or a reflection is a diagnosis followed by a plan."""

@@ -3,7 +3,7 @@
     python bench/learning.py --base micro --arm rt2i=RUNS/s0,RUNS/s1,... [--arm placebo=...] -o DIR [--work DIR]
 
 Every checkpoint draws the same prompts with the same generation seeds as the base. Measured: "all right" on 1,024
-held-out prompts (every fact of the prompt holds and nothing surplus is there, read by the scene parser), and the headline
+held-out prompts (every fact of the prompt holds, nothing surplus is there; read by the scene parser), and the headline
 of the five micro benchmarks (one image per prompt), judged by the exact verifier and again, on the same pictures, by
 `micro-cnn`, which trained nothing.
 The test over training seeds is the exact sign-flip of the per-seed differences; Holm corrects over the five benchmarks.

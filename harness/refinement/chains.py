@@ -261,7 +261,7 @@ class Refinement:
 def n_requests(asker: Any, job: Job) -> int:
     """Judge calls about one sample."""
     generation = Generation(id="", key=job.key, seed=0, policy="", params={})
-    return len(asker.requests(job.prompt, generation, [ImageRef("", _no_image)]))
+    return len(asker.requests(job.prompt, generation, [ImageRef("", no_image)]))
 
 
 def _of(
@@ -274,5 +274,6 @@ def _under(score: Score, key: SampleKey) -> Score:
     return Score(key=key, metric=score.metric, value=score.value, reason=score.reason)
 
 
-def _no_image() -> Any:
+def no_image() -> Any:
+    """Stands for the picture where only the number of calls is asked for."""
     raise AssertionError("only a number of calls was asked for")

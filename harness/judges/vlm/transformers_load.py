@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import JudgeError
+from harness.judges.scorers.weights import quietly
 from harness.judges.vlm.transformers_identity import first_line, model_config, require_transformers
 
 if TYPE_CHECKING:
@@ -62,8 +63,11 @@ def load_model(name: str, *, dtype: str = "auto", device: str = "auto") -> Loade
     config = model_config(name)
     try:
         where = torch.device(_device(device))
-        model = transformers.AutoModelForImageTextToText.from_pretrained(
-            name, config=config, dtype=dtype if dtype == "auto" else getattr(torch, dtype), use_safetensors=True
+        exact = dtype if dtype == "auto" else getattr(torch, dtype)
+        model = quietly(
+            lambda: transformers.AutoModelForImageTextToText.from_pretrained(
+                name, config=config, dtype=exact, use_safetensors=True
+            )
         )
         if config.model_type in QWEN_FAMILIES:
             processor = None

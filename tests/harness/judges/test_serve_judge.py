@@ -118,6 +118,12 @@ def test_options_win_over_the_preset_and_flags_over_both():
     assert "--enforce-eager" in line and all(line.count(o) == 1 for o in line if o.startswith("--"))
 
 
+def test_a_flag_can_be_left_out():
+    spec = ServerSpec(model="m", flags=read_flags(["enable-prompt-tokens-details=false", "enforce-eager=true"]))
+    line = command_line(spec, is_cpu=False)
+    assert "--enable-prompt-tokens-details" not in line and "--enforce-eager" in line and "true" not in line
+
+
 @pytest.mark.parametrize("flag", ["", "=3", "port=3", "--model=x", "two words=1"])
 def test_flags_without_a_name_or_with_an_option_of_their_own_are_refused(flag):
     with pytest.raises(ConfigError, match="--flag"):

@@ -158,6 +158,26 @@ def test_text_before_the_picture_is_another_protocol_with_its_own_fingerprint(ti
     assert other.fingerprint != judge.fingerprint and "text_first" in other.fingerprint
 
 
+def test_half_precision_is_near_and_shares_prefixes_too(tiny_vlm_dir, judge):
+    half = TransformersJudge(str(tiny_vlm_dir), replace(QUIET, dtype="bfloat16"))
+    ref = picture(1)
+    assert half._ensure()[0].model.dtype is torch.bfloat16
+    found, exact = values(half.ask([yes_no(ref)])[0]), values(judge.ask([yes_no(ref)])[0])
+    assert found == pytest.approx(exact, abs=0.1) and found != pytest.approx(exact, abs=1e-4)
+
+
+def test_the_self_tests_own_answers_are_not_counted_as_answers(tiny_vlm_dir, caplog):
+    judge = load(str(tiny_vlm_dir))
+    with pytest.raises(JudgeError):
+        judge.ask([yes_no(picture(1))])
+    judge.close()
+    assert not caplog.records
+    other = TransformersJudge(str(tiny_vlm_dir), QUIET)
+    other.ask([yes_no(picture(1))])
+    other.close()
+    assert f"in {len(TEXTS)} of {len(TEXTS)} answers" in caplog.text
+
+
 def test_a_request_without_pictures_is_answered(judge):
     assert all(0 < v < 1 for v in values(judge.ask([yes_no()])[0]))
 

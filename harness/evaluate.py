@@ -129,6 +129,8 @@ def check_names(config: EvalConfig) -> None:
     """
     for name in config.benchmarks or default_benchmarks(config):
         JUDGES.get(judge_spec_of(make_benchmark(name, config), config).partition(":")[0])
+    if config.gate_judge is not None:
+        JUDGES.get(config.gate_judge.partition(":")[0])
     unused = sorted(set(config.options) - set(BENCHMARKS.names()))
     if unused:
         raise unknown_name("benchmark in options", unused[0], BENCHMARKS.names())

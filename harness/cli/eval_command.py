@@ -221,12 +221,16 @@ def _print_refinements(console: Any, summary: dict[str, Any]) -> None:
             continue
         for metric in refinement["base"]:
             title = f"{block.get('title', name)} · {metric} · refinement"
-            table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
+            table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0, show_edge=False)
             for i, column in enumerate(COLUMNS):
-                table.add_column(column, justify="right" if i else "left", no_wrap=column in ("gate", "value"))
+                # Differences break between their interval's limits where the terminal is narrow, not inside a number.
+                width = 8 if column.startswith("minus") else None
+                no_wrap = column in ("gate", "value")
+                table.add_column(column, justify="right" if i else "left", no_wrap=no_wrap, min_width=width)
             for row in table_rows(refinement, metric):
                 table.add_row(*row)
             console.print(table)
+            console.print()
         if refinement["gate_judge"]:
             console.print(f"verifier: {refinement['gate_reward']} by {refinement['gate_judge']}", markup=False)
         for note in refinement["notes"]:

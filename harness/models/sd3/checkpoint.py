@@ -143,7 +143,8 @@ def _write_on_first(folder: Path, write: Callable[[Path], None], policy: SD3Poli
     policy.fingerprint  # noqa: B018 - a collective call where parameters are sharded; kept for the manifest
     if not distributed or torch.distributed.get_rank() == 0:
         _replace_folder(folder, write)
-    if distributed:
+    # Sharded weights are gathered by all processes, which then wait here; replicated ones are written by one caller.
+    if distributed and any(hasattr(p, "full_tensor") for p in policy.transformer.parameters()):
         torch.distributed.barrier()
 
 

@@ -93,7 +93,9 @@ class SD3Policy(TrainablePolicy):
             digest = hashlib.sha256(b"" if name is None else repr(lora.settings(self.transformer, name)).encode())
             for tensor_name in sorted(tensors):
                 digest.update(tensor_name.encode())
-                digest.update(lora.full(tensors[tensor_name]).float().contiguous().numpy().tobytes())
+                # A copy: numpy pins the storage, which a data-parallel trainer must be able to free.
+                whole = lora.full(tensors[tensor_name]).float().clone(memory_format=torch.contiguous_format)
+                digest.update(whole.numpy().tobytes())
             self._hashed = key, digest.hexdigest()
         return self._hashed[1]
 

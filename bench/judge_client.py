@@ -1,6 +1,6 @@
 """The client of server judges against a real server: its overhead, and what grouping by image is worth.
 
-    python bench/judge_client.py [--python VLLM-PYTHON | --url http://HOST:PORT/v1 --model NAME] [--json]
+    python -m bench.judge_client [--python VLLM-PYTHON | --url http://HOST:PORT/v1 --model NAME] [--json]
 
 (a) Throughput of `openai` at saturation against a bare asyncio client (httpx, bodies encoded beforehand) with the same
 questions and the same number under way; the runs alternate, each with images that the server has not seen.

@@ -98,5 +98,5 @@ def test_questions_outside_the_world_are_missing_and_no_score(items):
 def test_it_has_no_options_and_only_a_judge_of_the_micro_profile():
     reward = make_reward("micro-viescore")
     assert reward.name == reward.fingerprint == "micro-viescore" and set(reward.default_judge) == {"micro"}
-    with pytest.raises(ConfigError, match="Unknown option.*rules"):
+    with pytest.raises(ConfigError, match=r"Unknown option.*rules"):
         make_reward("micro-viescore", {"rules": "official"})

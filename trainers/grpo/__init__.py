@@ -30,7 +30,7 @@ def run(config: GrpoConfig, out_dir: Path, progress: Callable[[dict[str, Any]], 
         ConfigError, PolicyError, JudgeError, StoreError: with a message that says what to do; the directory resumes.
         KeyboardInterrupt: after a checkpoint of the finished steps was written.
     """
-    from trainers.grpo.run import train
+    from trainers.grpo.training import train
 
     return train(config, out_dir, progress)
 

@@ -84,8 +84,6 @@ class Parallel:
         """
         if self._wrapped is None:
             torch.autograd.backward(loss())
-            if last:
-                self._fill()
             return
         assert self._module is not None
         parameters = [p for p in self._module.parameters() if p.requires_grad]
@@ -102,18 +100,9 @@ class Parallel:
                 if p.requires_grad and p.grad is not None:
                     dist.all_reduce(p.grad)
                     p.grad /= self.size
-            if last:
-                self._fill()
             return
         with contextlib.nullcontext() if last else self._wrapped.no_sync():
             self._wrapped(scaled).backward()
-
-    def _fill(self) -> None:
-        """Zeros for parameters that no part used: the optimiser's state is then the same for every kind."""
-        assert self._module is not None
-        for p in self._module.parameters():
-            if p.requires_grad and p.grad is None:
-                p.grad = torch.zeros_like(p)
 
     @contextlib.contextmanager
     def whole(self) -> Iterator[None]:
@@ -159,14 +148,21 @@ class Parallel:
     def clip_norm(self, parameters: Sequence[nn.Parameter], limit: float) -> float:
         """Clips the whole gradient to the length `limit`; returns its length before.
 
+        Parameters whose gradient is zero lose it: the optimiser must neither decay them nor keep a state for them,
+        whether a wrapper gave them zeros or not.
+
         torch's own function does not take sharded and replicated gradients together.
         """
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        lengths = torch.stack([whole_tensor(torch.linalg.vector_norm(g.float())) for g in gradients])
-        length = float(torch.linalg.vector_norm(lengths))
+        moved = [p for p in parameters if p.grad is not None]
+        lengths = [whole_tensor(torch.linalg.vector_norm(p.grad.float())) for p in moved if p.grad is not None]
+        for p, own in zip(moved, lengths, strict=True):
+            if float(own) == 0.0:
+                p.grad = None
+        length = float(torch.linalg.vector_norm(torch.stack(lengths)))
         if length > limit:
-            for g in gradients:
-                g.mul_(limit / (length + 1e-6))
+            for p in moved:
+                if p.grad is not None:
+                    p.grad.mul_(limit / (length + 1e-6))
         return length
 
     def barrier(self) -> None:

@@ -177,7 +177,7 @@ def measure(config: GrpoConfig) -> dict[str, float]:
     from trainers.grpo.loop import Trainer
     from trainers.grpo.parallel import Parallel
     from trainers.grpo.rewarding import RewardPool
-    from trainers.grpo.run import _device
+    from trainers.grpo.training import _device
     from trainers.grpo.signals import StopRequest
 
     if config.threads is not None:

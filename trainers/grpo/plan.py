@@ -177,8 +177,8 @@ def measure(config: GrpoConfig) -> dict[str, float]:
     from trainers.grpo.loop import Trainer
     from trainers.grpo.parallel import Parallel
     from trainers.grpo.rewarding import RewardPool
-    from trainers.grpo.training import _device
     from trainers.grpo.signals import StopRequest
+    from trainers.grpo.training import _device
 
     if config.threads is not None:
         torch.set_num_threads(config.threads)

@@ -106,12 +106,21 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
 
 
 def load_yaml(text: str) -> Any:
-    """Plain values in YAML text, with `1e-3` read as the number that everyone means (YAML 1.1 reads a string)."""
+    """Plain values in YAML text, read as meant: `1e-3` is a number, `off`, `on`, `yes` and `no` are words.
+
+    YAML 1.1, which the library follows, has it the other way round; YAML 1.2 as here.
+    """
     import yaml
 
     class Loader(yaml.SafeLoader):
         pass
 
+    boolean = "tag:yaml.org,2002:bool"
+    Loader.yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in pairs if tag != boolean]
+        for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    Loader.add_implicit_resolver(boolean, re.compile(r"true|True|TRUE|false|False|FALSE"), list("tTfF"))
     number = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+")
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+.0123456789"))
     return yaml.load(text, Loader=Loader)

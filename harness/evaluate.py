@@ -26,6 +26,8 @@ from harness.registry import BENCHMARKS, JUDGES
 from harness.runner import BenchmarkPass
 from harness.store import RunDirectory
 from harness.summary import benchmark_block, summary_object
+from harness.terms import Terms
+from harness.terms import to_json as terms_to_json
 from harness.types import Generation, Prompt, Score
 
 DEFAULT_DATA_DIR = Path("~/.cache/ummbench/data")
@@ -54,6 +56,8 @@ class Result:
     generations: dict[str, dict[str, Generation]] = field(default_factory=dict)
     prompts: dict[str, list[Prompt]] = field(default_factory=dict)
     benchmarks: dict[str, Any] = field(default_factory=dict)
+    terms: dict[str, dict[str, Terms]] = field(default_factory=dict)
+    """By benchmark and metric."""
 
 
 def make_benchmark(name: str, config: EvalConfig) -> Any:
@@ -242,6 +246,8 @@ def _run_stages(
     result.summary = summary_object(str(run.path), config.profile, config.protocol, spec, blocks, config.max_missing)
     result.complete = result.summary["complete"]
     run.write_records("scores.jsonl", [s for scores in result.scores.values() for s in scores])
+    run.write_records("prompts.jsonl", _shown_prompts(result))
+    run.write_json("terms.json", {name: terms_to_json(terms) for name, terms in result.terms.items()})
     run.write_json("summary.json", result.summary)
     manifest.update(status="complete" if result.complete else "incomplete")
     run.log("end", generated=result.n_generated, asked=result.n_asked, complete=result.complete)
@@ -279,7 +285,8 @@ def _run_stage(
             progress=progress,
             batch_size=config.batch_size,
         ).execute()
-        block = benchmark_block(benchmark, by_id, done.scores, judge=judge.fingerprint)
+        terms: dict[str, Terms] = {}
+        block = benchmark_block(benchmark, by_id, done.scores, judge=judge.fingerprint, terms=terms)
         if config.reflect is not None:
             from harness.refinement.running import refine
 
@@ -305,11 +312,21 @@ def _run_stage(
         judge.close()
     result.n_generated += done.n_generated
     result.n_asked += done.n_asked
+    result.terms[benchmark.name] = terms
     result.scores[benchmark.name] = done.scores
     result.generations[benchmark.name] = done.generations
     result.prompts[benchmark.name] = stage.prompts
     result.benchmarks[benchmark.name] = benchmark
     return block
+
+
+def _shown_prompts(result: Result) -> list[dict[str, Any]]:
+    """What a reader of the run sees of its prompts; what the judge knows of them stays with the benchmark."""
+    return [
+        {"benchmark": name, "id": p.id, "text": p.text, "category": p.category, "source_images": p.source_images}
+        for name, prompts in result.prompts.items()
+        for p in prompts
+    ]
 
 
 def _device(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.terms import Terms
 from harness.types import Prompt, Score, Summary
 
 
@@ -30,6 +31,7 @@ def benchmark_block(
     scores: Sequence[Score],
     *,
     judge: str,
+    terms: dict[str, Terms] | None = None,
     data: str | None = None,
     notes: Sequence[str] = (),
     report: Mapping[str, Any] | None = None,
@@ -39,9 +41,13 @@ def benchmark_block(
     Args:
         benchmark: makes the table from `prompts` and `scores`.
         judge: fingerprint or, for imported results, what the source says.
+        terms: takes the terms of every value that has some, by metric.
         data: None takes the benchmark's own `data_id`.
     """
     missing = [s for s in scores if s.value is None]
+    summaries = benchmark.aggregate(prompts, scores)
+    if terms is not None:
+        terms.update({s.metric: s.terms for s in summaries if s.terms is not None})
     block: dict[str, Any] = {
         "judge": judge,
         "judge_prompt": judge_prompt(benchmark, data),
@@ -53,7 +59,7 @@ def benchmark_block(
         "n_samples": len({s.key for s in scores}),
         "n_answers": len(scores),
         "n_missing": len(missing),
-        "values": {s.metric: value_object(s) for s in benchmark.aggregate(prompts, scores)},
+        "values": {s.metric: value_object(s) for s in summaries},
     }
     if missing:
         block["missing_reasons"] = _counted(s.reason for s in missing)

@@ -7,7 +7,10 @@ value"; NaN never travels between modules. `status` says why a value is absent.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from harness.terms import Terms
 
 SCHEMA_VERSION = 1
 """Version of the record layout; stored in every run's manifest."""
@@ -143,3 +146,6 @@ class Summary:
     """Name of the interval's method, or why there is none."""
     extra: dict[str, Any] = field(default_factory=dict)
     """Further official fields, e.g. `correct` and `total`."""
+    terms: Terms | None = field(default=None, compare=False, repr=False)
+    """The prompts' parts in the value, where it has the form that intervals and tests need. Never written as part of a
+    summary: `terms.json` of the run holds them."""

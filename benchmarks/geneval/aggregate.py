@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from benchmarks.geneval.metadata import TAGS
 from harness.errors import DataError
+from harness.terms import Terms
 from harness.types import Prompt, Protocol, Score, Summary
 
 METRIC = "correct"
@@ -23,6 +24,7 @@ METRIC = "correct"
 class Counts:
     """Images per prompt, (P,) int64 each, prompts in the given order."""
 
+    ids: tuple[str, ...]
     tags: tuple[str, ...]
     correct: NDArray[np.int64]
     scored: NDArray[np.int64]
@@ -35,8 +37,8 @@ class Counts:
     def where(self, mask: Sequence[bool]) -> Counts:
         """The prompts for which `mask` holds."""
         chosen = np.asarray(mask, dtype=bool)
-        tags = tuple(t for t, m in zip(self.tags, chosen, strict=True) if m)
-        return Counts(tags, self.correct[chosen], self.scored[chosen], self.missing[chosen])
+        ids, tags = (tuple(t for t, m in zip(own, chosen, strict=True) if m) for own in (self.ids, self.tags))
+        return Counts(ids, tags, self.correct[chosen], self.scored[chosen], self.missing[chosen])
 
 
 def count_images(prompts: Mapping[str, Prompt], scores: Sequence[Score], *, samples_per_prompt: int) -> Counts:
@@ -71,7 +73,7 @@ def count_images(prompts: Mapping[str, Prompt], scores: Sequence[Score], *, samp
         else:
             raise DataError(f"{where}: value is {score.value}, expected 0 or 1.")
     missing[(scored + missing) == 0] = samples_per_prompt
-    return Counts(tuple(p.category for p in prompts.values()), correct, scored, missing)
+    return Counts(tuple(prompts), tuple(p.category for p in prompts.values()), correct, scored, missing)
 
 
 def summarise(counts: Counts, *, protocol: Protocol) -> list[Summary]:
@@ -84,42 +86,38 @@ def summarise(counts: Counts, *, protocol: Protocol) -> list[Summary]:
     """
     by_tag = {tag: counts.of_tag(tag) for tag in TAGS if tag in counts.tags}
     tasks = {tag: _task(tag, c, protocol) for tag, c in by_tag.items()}
-    return [_overall(by_tag, tasks, protocol), *tasks.values(), _all_images(counts), _all_prompts(counts)]
+    return [_overall(counts, tasks, protocol), *tasks.values(), _all_images(counts), _all_prompts(counts)]
 
 
-def interval(
-    numerator: NDArray[Any], denominator: NDArray[Any], categories: Sequence[int], weights: Sequence[float]
-) -> dict[str, Any]:
-    """`ci_low`, `ci_high` and `method` of a `Summary`, from per-prompt sums; prompts with denominator 0 are missing.
+def _terms(counts: Counts, protocol: Protocol, tags: Sequence[str]) -> Terms:
+    """The mean of the tasks `tags`: over their images (`official`), or over the prompts' shares (`corrected`)."""
+    c = counts.where([t in tags for t in counts.tags])
+    if protocol == "official":
+        return _as_terms(c, c.correct, c.scored, c.scored + c.missing, tags)
+    present = c.scored > 0
+    share = np.where(present, c.correct / np.maximum(c.scored, 1), 0.0)
+    return _as_terms(c, share, present, np.ones(len(c.ids)), tags)
 
-    Empty if no prompt counts.
-    """
-    from harness.stats import score_interval
 
-    if not np.any(denominator):
-        return {}
-    result = score_interval(
-        np.asarray(numerator, dtype=float),
-        np.asarray(categories, dtype=np.int64),
-        np.asarray(weights, dtype=float),
-        den=np.asarray(denominator, dtype=float),
+def _as_terms(counts: Counts, num: Any, den: Any, planned: Any, tags: Sequence[str]) -> Terms:
+    """`tags` weigh the same; with none, all prompts are one stratum."""
+    place = {tag: i for i, tag in enumerate(tags)}
+    size = counts.scored + counts.missing
+    return Terms(
+        prompts=counts.ids,
+        num=np.asarray(num, float),
+        den=np.asarray(den, float),
+        planned=np.asarray(planned, float),
+        cat=np.array([place.get(t, 0) for t in counts.tags], np.intp),
+        categories=tuple(tags) or ("all",),
+        weights=np.full(max(1, len(tags)), 1 / max(1, len(tags))),
+        step=1 / max(1, int(size.max(initial=1))),
     )
-    if result.low is None or result.high is None:
-        return {"method": result.reason or ""}
-    return {"ci_low": float(result.low), "ci_high": float(result.high), "method": result.method}
 
 
 def percent(share: float) -> str:
     """As the official script prints shares."""
     return f"{share:.2%}"
-
-
-def _terms(counts: Counts, protocol: Protocol) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Numerator and denominator of each prompt in its task's mean."""
-    if protocol == "official":
-        return counts.correct, counts.scored
-    present = counts.scored > 0
-    return np.where(present, counts.correct / np.maximum(counts.scored, 1), 0.0), present.astype(np.int64)
 
 
 def _task(tag: str, counts: Counts, protocol: Protocol) -> Summary:
@@ -131,8 +129,8 @@ def _task(tag: str, counts: Counts, protocol: Protocol) -> Summary:
         return Summary(
             metric=f"task/{tag}", value=None, n_missing=missing, method="no image has a verdict", extra=extra
         )
-    a, b = _terms(counts, protocol)
-    value = k / n if protocol == "official" else float(a.sum() / b.sum())
+    terms = _terms(counts, protocol, [tag])
+    value = k / n if protocol == "official" else float(terms.num.sum() / terms.den.sum())
     return Summary(
         metric=f"task/{tag}",
         value=value,
@@ -140,7 +138,8 @@ def _task(tag: str, counts: Counts, protocol: Protocol) -> Summary:
         n_missing=missing,
         printed=f"{percent(value)} ({k} / {n})",
         extra=extra,
-        **interval(a, b, [0] * len(a), [1.0]),
+        terms=terms,
+        **terms.interval(),
     )
 
 
@@ -153,7 +152,7 @@ def _bounds(counts: Counts, protocol: Protocol) -> list[float]:
     return [float(np.mean(x / size)) for x in pair]
 
 
-def _overall(by_tag: Mapping[str, Counts], tasks: Mapping[str, Summary], protocol: Protocol) -> Summary:
+def _overall(counts: Counts, tasks: Mapping[str, Summary], protocol: Protocol) -> Summary:
     n, missing = sum(t.n for t in tasks.values()), sum(t.n_missing for t in tasks.values())
     present = [tag for tag, t in tasks.items() if t.value is not None]
     absent = [tag for tag in TAGS if tag not in present]
@@ -167,7 +166,7 @@ def _overall(by_tag: Mapping[str, Counts], tasks: Mapping[str, Summary], protoco
     if missing:
         bounds = [tasks[t].extra.get("bounds", [tasks[t].value] * 2) for t in tasks]
         extra["bounds"] = [sum(b[i] for b in bounds) / len(bounds) for i in (0, 1)]
-    terms = [_terms(by_tag[tag], protocol) for tag in present]
+    terms = _terms(counts, protocol, present)
     return Summary(
         metric="overall",
         value=value,
@@ -175,29 +174,27 @@ def _overall(by_tag: Mapping[str, Counts], tasks: Mapping[str, Summary], protoco
         n_missing=missing,
         printed=f"{value:.5f}",
         extra=extra,
-        **interval(
-            np.concatenate([a for a, _ in terms]),
-            np.concatenate([b for _, b in terms]),
-            [g for g, (a, _) in enumerate(terms) for _ in a],
-            [1 / len(present)] * len(present),
-        ),
+        terms=terms,
+        **terms.interval(),
     )
 
 
 def _all_images(counts: Counts) -> Summary:
     """Share of correct images over all tasks; not the GenEval score."""
     k, n, missing = int(counts.correct.sum()), int(counts.scored.sum()), int(counts.missing.sum())
-    return _share("images/correct", k, n, missing, counts.correct, counts.scored)
+    terms = _as_terms(counts, counts.correct, counts.scored, counts.scored + counts.missing, ())
+    return _share("images/correct", k, n, missing, terms)
 
 
 def _all_prompts(counts: Counts) -> Summary:
     """Share of prompts with at least one correct image; not the GenEval score."""
     has, any_correct = counts.scored > 0, counts.correct > 0
     k, n = int(any_correct.sum()), int(has.sum())
-    return _share("prompts/correct", k, n, len(counts.tags) - n, any_correct.astype(np.int64), has.astype(np.int64))
+    terms = _as_terms(counts, any_correct, has, np.ones(len(has)), ())
+    return _share("prompts/correct", k, n, len(counts.tags) - n, terms)
 
 
-def _share(metric: str, k: int, n: int, missing: int, a: NDArray[Any], b: NDArray[Any]) -> Summary:
+def _share(metric: str, k: int, n: int, missing: int, terms: Terms) -> Summary:
     extra = {"correct": k, "total": n}
     if n == 0:
         return Summary(metric=metric, value=None, n_missing=missing, method="no image has a verdict", extra=extra)
@@ -208,5 +205,6 @@ def _share(metric: str, k: int, n: int, missing: int, a: NDArray[Any], b: NDArra
         n_missing=missing,
         printed=percent(k / n),
         extra=extra,
-        **interval(a, b, [0] * len(a), [1.0]),
+        terms=terms,
+        **terms.interval(),
     )

@@ -19,11 +19,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from benchmarks.geneval.aggregate import interval, percent
+from benchmarks.geneval.aggregate import percent
 from benchmarks.geneval.metadata import COLOURS, TAGS, Clause, Metadata, parse_metadata
 from harness.errors import DataError
+from harness.terms import make_terms
 from harness.types import Prompt, SampleKey, Score, Summary
 
 PREFIX = "human/"
@@ -287,11 +286,10 @@ def _summary(metric: str, name: str, rows: Sequence[tuple[str, dict[str, float]]
         return Summary(metric=metric, value=None, n_missing=missing, method="no image has five verdicts")
     values = [m[name] for _, m in rows]
     total = sum(values)
-    prompts = {p: i for i, p in enumerate(dict.fromkeys(p for p, _ in rows))}
-    a, b = np.zeros(len(prompts)), np.zeros(len(prompts))
+    sums: dict[str, list[float]] = {}
     for (prompt, _), value in zip(rows, values, strict=True):
-        a[prompts[prompt]] += value
-        b[prompts[prompt]] += 1
+        sums.setdefault(prompt, []).append(value)
+    terms = make_terms([(p, "all", sum(own), len(own)) for p, own in sums.items()], {"all": 1.0})
     value = round(total * N_PAIRS) / (n * N_PAIRS)  # from whole pairs, so that no rounding of tenths adds up
     extra: dict[str, Any] = {"total": n}
     if name == "majority":
@@ -308,5 +306,6 @@ def _summary(metric: str, name: str, rows: Sequence[tuple[str, dict[str, float]]
         n_missing=missing,
         printed=percent(value),
         extra=extra,
-        **interval(a, b, [0] * len(a), [1.0]),
+        terms=terms,
+        **terms.interval(),
     )

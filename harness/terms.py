@@ -1,0 +1,179 @@
+"""What a value of the result table is made of, prompt by prompt: the input of every interval, test and decision.
+
+Every official aggregate is `theta = sum_g W_g (sum_p a_p / sum_p b_p)` over prompts p of categories g: a mean of
+prompts (b = 1), a mean over images (b images scored) or pooled questions (b questions answered). Adapters attach these
+terms to the summaries they make; a run directory stores them (`terms.json`), so that two runs are compared without the
+benchmark's data, its judge or its code.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from harness.errors import DataError
+
+_SLACK = 1e-9
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Terms:
+    """One table value, P prompts in G categories.
+
+    Prompts are listed once each, also those without any valid score (`den` 0), so that missing ones can be counted.
+    """
+
+    prompts: tuple[str, ...]
+    """(P,) prompt ids, all different."""
+    num: NDArray[np.float64]
+    """(P,) numerators a_p: sum of scores, correct images, correct questions; 0 where `den` is 0."""
+    den: NDArray[np.float64]
+    """(P,) denominators b_p >= 0: 1, images or questions scored; 0 for a prompt without a valid score."""
+    planned: NDArray[np.float64]
+    """(P,) what `den` would be had nothing been missing; >= `den`."""
+    cat: NDArray[np.intp]
+    """(P,) index into `categories`."""
+    categories: tuple[str, ...]
+    """(G,) names of the strata."""
+    weights: NDArray[np.float64]
+    """(G,) their weights in the value, summing to 1; 0 for a category without any valid prompt that the aggregate
+    leaves out."""
+    lo: float = 0.0
+    """Smallest possible score a/b of a prompt, in the unit of the value; -inf where unbounded."""
+    hi: float = 1.0
+    """Largest possible score."""
+    step: float = 1.0
+    """Smallest possible difference of a prompt's score, in the same unit (1/k for verdicts over k images)."""
+
+    def __post_init__(self) -> None:
+        n = len(self.prompts)
+        if len(set(self.prompts)) != n or any(len(x) != n for x in (self.num, self.den, self.planned, self.cat)):
+            raise ValueError(f"terms: {n} prompts, {len(set(self.prompts))} of them different, and arrays of "
+                             f"{[len(x) for x in (self.num, self.den, self.planned, self.cat)]}")  # fmt: skip
+
+    def interval(self) -> dict[str, Any]:
+        """`ci_low`, `ci_high` and `method` of a `Summary`; without limits, `method` says why.
+
+        Prompts are random within categories (`harness.stats.score_interval`).
+        """
+        from harness.stats import score_interval
+
+        if not np.any(self.den):
+            return {"method": "none: no valid score"}
+        ratio = self.num[self.den > 0] / self.den[self.den > 0]
+        slack = _SLACK * (self.hi - self.lo) if math.isfinite(self.hi - self.lo) else 0.0
+        if (ratio < self.lo - slack).any() or (ratio > self.hi + slack).any():
+            return {"method": f"none: a score lies outside {self.lo:g} to {self.hi:g}"}
+        closed = math.isfinite(self.lo) and math.isfinite(self.hi)
+        found = score_interval(
+            self.num,
+            self.cat,
+            self.weights,
+            den=self.den,
+            lo=self.lo if closed else -math.inf,
+            hi=self.hi if closed else math.inf,
+        )
+        if found.low is None or found.high is None:
+            return {"method": f"none: {found.reason}"}
+        return {"ci_low": found.low, "ci_high": found.high, "method": found.method}
+
+
+def make_terms(
+    rows: Sequence[tuple[str, str, float, float]] | Sequence[tuple[str, str, float, float, float]],
+    weights: Mapping[str, float],
+    *,
+    lo: float = 0.0,
+    hi: float = 1.0,
+    step: float = 1.0,
+) -> Terms:
+    """Terms from rows (prompt id, category, numerator, denominator[, planned denominator]).
+
+    Args:
+        rows: one per prompt; without a planned denominator nothing is missing but prompts of denominator 0, which then
+            count 1.
+        weights: by category, summing to 1; categories that no row has are left out (their weight must be 0).
+        lo: see `Terms`.
+        hi: see `Terms`.
+        step: see `Terms`.
+    """
+    names = tuple(c for c in weights if weights[c] or any(r[1] == c for r in rows))
+    place = {c: i for i, c in enumerate(names)}
+    den = np.array([r[3] for r in rows], float)
+    planned = np.array([r[4] if len(r) > 4 else max(r[3], 1.0) for r in rows], float)
+    return Terms(
+        prompts=tuple(r[0] for r in rows),
+        num=np.array([r[2] if r[3] else 0.0 for r in rows], float),
+        den=den,
+        planned=np.maximum(planned, den),
+        cat=np.array([place[r[1]] for r in rows], np.intp),
+        categories=names,
+        weights=np.array([weights[c] for c in names], float),
+        lo=lo,
+        hi=hi,
+        step=step,
+    )
+
+
+def to_json(terms: Mapping[str, Terms]) -> dict[str, Any]:
+    """Terms of one benchmark by metric, as JSON values: prompt ids once, columns by metric."""
+    ids = list(dict.fromkeys(p for t in terms.values() for p in t.prompts))
+    place = {p: i for i, p in enumerate(ids)}
+    return {
+        "prompts": ids,
+        "metrics": {
+            metric: {
+                "prompt": [place[p] for p in t.prompts],
+                "num": t.num.tolist(),
+                "den": t.den.tolist(),
+                "planned": t.planned.tolist(),
+                "category": t.cat.tolist(),
+                "categories": list(t.categories),
+                "weights": t.weights.tolist(),
+                "range": [v if math.isfinite(v) else None for v in (t.lo, t.hi)],
+                "step": t.step,
+            }
+            for metric, t in terms.items()
+        },
+    }
+
+
+def from_json(value: Any, where: str) -> dict[str, Terms]:
+    """The inverse of `to_json`.
+
+    Raises:
+        DataError: not of that form; `where` and the metric are named.
+    """
+    found: dict[str, Terms] = {}
+    metric = ""
+    try:
+        ids = [str(p) for p in value["prompts"]]
+        for metric, t in value["metrics"].items():
+            lo, hi = t["range"]
+            found[metric] = Terms(
+                prompts=tuple(ids[i] for i in t["prompt"]),
+                num=_column(t["num"]),
+                den=_column(t["den"]),
+                planned=_column(t["planned"]),
+                cat=np.asarray(t["category"], np.intp),
+                categories=tuple(map(str, t["categories"])),
+                weights=_column(t["weights"]),
+                lo=-math.inf if lo is None else float(lo),
+                hi=math.inf if hi is None else float(hi),
+                step=float(t["step"]),
+            )
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        at = f", metric {metric!r}" if metric else ""
+        raise DataError(
+            f"{where}{at}: damaged ({type(error).__name__}: {error}). The file is derived: repeat the `eval` command "
+            "of its run, which writes it anew."
+        ) from None
+    return found
+
+
+def _column(values: ArrayLike) -> NDArray[np.float64]:
+    return np.asarray(values, dtype=np.float64)

@@ -119,6 +119,19 @@ def make_terms(
     )
 
 
+def observed_step(scores: ArrayLike, lo: float = 0.0, hi: float = 1.0) -> float:
+    """`Terms.step` of scores whose values nobody prescribes (rewards, similarities): the smallest gap between two.
+
+    Where all are the same it is the whole range, 1 where that is open: nothing shows that a smaller one is possible.
+    """
+    values = np.unique(np.asarray(scores, float))
+    gaps = np.diff(values)
+    real = gaps[gaps > _SLACK * float(np.abs(values).max(initial=0.0))]
+    if real.size:
+        return float(real.min())
+    return hi - lo if math.isfinite(hi - lo) else 1.0
+
+
 def to_json(terms: Mapping[str, Terms]) -> dict[str, Any]:
     """Terms of one benchmark by metric, as JSON values: prompt ids once, columns by metric."""
     ids = list(dict.fromkeys(p for t in terms.values() for p in t.prompts))

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from benchmarks.tiif.aggregation import (
     Chain,
     accuracy,
@@ -20,7 +18,7 @@ from benchmarks.tiif.aggregation import (
 )
 from benchmarks.tiif.tally import Cell, Tally
 from benchmarks.tiif.taxonomy import GROUPS, LEVELS, TYPES, types_of_level
-from harness.stats import score_interval
+from harness.terms import Terms, make_terms, observed_step
 from harness.types import Prompt, Protocol, Score, Summary
 
 TEXT_METRICS = ("text/gned", "text/recall")
@@ -99,17 +97,16 @@ def _summary(
     if row.key.startswith("type/"):
         cell = scope[row.scope[0]]
         extra |= {"correct": _whole(cell.correct), "total": cell.total}
-    low, high, method = (None, None, "none: no value") if value is None else _interval(scope, by_group=row.by_group)
+    terms = None if value is None else _terms(scope, by_group=row.by_group)
     return Summary(
         metric=f"{row.key}/{length}",
         value=value,
-        ci_low=low,
-        ci_high=high,
         n=sum(p.answered > 0 for c in scope.values() for p in c.prompts.values()),
         n_missing=counts["images_missing"],
         printed="" if value is None else f"{round_half_even(value):.4f}",
-        method=method,
         extra=extra,
+        terms=terms,
+        **({"method": "none: no value"} if terms is None else terms.interval()),
     )
 
 
@@ -155,21 +152,15 @@ def _bounds(cells: Mapping[str, Cell]) -> list[Chain] | None:
     return [mean_chain(low), mean_chain(high)]
 
 
-def _interval(cells: Mapping[str, Cell], *, by_group: bool) -> tuple[float | None, float | None, str]:
-    """(low, high, method): prompts random within types, questions of a type pooled."""
-    counts = {t: [p for p in c.prompts.values() if p.answered] for t, c in cells.items()}
-    counts = {t: prompts for t, prompts in counts.items() if prompts}
-    weights = leaf_weights(cells, counts, by_group=by_group)
-    order = list(weights)
-    result = score_interval(
-        np.array([p.correct for t in order for p in counts[t]], dtype=float),
-        np.repeat(np.arange(len(order)), [len(counts[t]) for t in order]),
-        np.array([weights[t] for t in order]),
-        den=np.array([p.answered for t in order for p in counts[t]], dtype=float),
-        lo=0.0,
-        hi=1.0,
-    )
-    return result.low, result.high, result.method if result.low is not None else f"none: {result.reason}"
+def _terms(cells: Mapping[str, Cell], *, by_group: bool) -> Terms:
+    """Questions of a type pooled; a type without any answer weighs nothing."""
+    weights = leaf_weights(cells, [t for t, c in cells.items() if c.total], by_group=by_group)
+    weights |= {t: 0.0 for t in cells if t not in weights}
+    rows = [
+        (id_, t, p.correct, float(p.answered), float(p.asked)) for t in weights for id_, p in cells[t].prompts.items()
+    ]
+    # Answers to repeated questions have finer steps; an answer is asked once unless a user wants more.
+    return make_terms(rows, weights, step=1 / max(asked for *_, asked in rows))
 
 
 def _mean_accuracy(tally: Tally) -> Summary:
@@ -198,30 +189,26 @@ def summarise_text(prompts: Mapping[str, Prompt], scores: Sequence[Score], lengt
 
 
 def _text_summary(key: str, scores: Sequence[Score]) -> Summary:
-    by_prompt: dict[str, list[float]] = {}
+    by_prompt: dict[str, list[float | None]] = {}
     for s in scores:
-        if s.value is not None:
-            by_prompt.setdefault(s.key.prompt_id, []).append(s.value)
-    values = [v for vs in by_prompt.values() for v in vs]
-    value = sum(values) / len(values) if values else None
-    low, high, method = None, None, "none: no value"
-    if values:
-        result = score_interval(
-            [sum(v) for v in by_prompt.values()], [0] * len(by_prompt), [1.0], den=[len(v) for v in by_prompt.values()]
-        )
-        low, high, method = (
-            result.low,
-            result.high,
-            result.method if result.low is not None else f"none: {result.reason}",
-        )
+        by_prompt.setdefault(s.key.prompt_id, []).append(s.value)
+    known = {id_: [v for v in own if v is not None] for id_, own in by_prompt.items()}
+    values = [v for own in known.values() for v in own]
+    n_missing = len(scores) - len(values)
+    if not values:
+        return Summary(metric=key, value=None, n_missing=n_missing, method="none: no value")
+    terms = make_terms(
+        [(id_, "text", sum(known[id_]), len(known[id_]), len(own)) for id_, own in by_prompt.items()],
+        {"text": 1.0},
+        step=observed_step(values),
+    )
     return Summary(
         metric=key,
-        value=value,
-        ci_low=low,
-        ci_high=high,
-        n=len(by_prompt),
-        n_missing=len(scores) - len(values),
-        method=method,
+        value=sum(values) / len(values),
+        n=sum(bool(own) for own in known.values()),
+        n_missing=n_missing,
+        terms=terms,
+        **terms.interval(),
     )
 
 

@@ -20,6 +20,8 @@ class PromptCount:
 
     correct: float = 0.0
     answered: int = 0
+    asked: int = 0
+    """Questions that should have an answer."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -138,10 +140,13 @@ def _add(cell: Cell, prompt: Prompt, samples: Mapping[SampleKey, list[Score]]) -
         values = [s.value for s in scores if s.value is not None]
         count.correct += sum(values)
         count.answered += len(values)
+        count.asked += len(scores)
         if values:
             cell.images_judged += 1
         elif any(s.reason.startswith(UNPARSED) for s in scores):
             cell.images_unparsed += 1
+    if "questions" in prompt.meta:
+        count.asked = n_samples * len(prompt.meta["questions"])
     cell.prompts[prompt.id] = count
 
 

@@ -51,7 +51,7 @@ def _refinement(block: dict[str, Any]) -> list[str]:
 
 def escape(text: str) -> str:
     """Text from data as literal Markdown: no markup, no table or line break."""
-    for char in "\\`*_[]<>|#":
+    for char in "\\`*_[]<>|#~&":
         text = text.replace(char, f"\\{char}")
     return " ".join(text.split())
 

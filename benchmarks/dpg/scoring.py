@@ -32,6 +32,8 @@ class Grid:
     """The same after the dependency filter; empty under `official`, which does not use them."""
     lost: list[str] = field(default_factory=list)
     """Categories of the questions that a missing picture keeps from the categories."""
+    n_questions: int = 1
+    """Questions per crop; 1 where only crop scores are recorded."""
 
 
 def score_grid(nodes: Sequence[Node], crops: Sequence[Answers], protocol: Protocol, where: str) -> Grid:
@@ -67,7 +69,7 @@ def _official(nodes: Sequence[Node], crops: Sequence[Answers]) -> Grid:
         scores.append(sum(filtered.values()) / len(filtered))
     last = _known(nodes, crops[-1])
     raw = [(n.category, last[n.number]) for n in nodes]
-    return Grid(score=sum(scores) / len(scores), crops=tuple(scores), raw=raw)
+    return Grid(score=sum(scores) / len(scores), crops=tuple(scores), raw=raw, n_questions=len(nodes))
 
 
 def _corrected(nodes: Sequence[Node], crops: Sequence[Answers]) -> Grid:
@@ -80,7 +82,9 @@ def _corrected(nodes: Sequence[Node], crops: Sequence[Answers]) -> Grid:
         scores.append(sum(kept.values()) / len(kept))
         raw += [(n.category, answers[n.number]) for n in nodes]
         filtered += [(n.category, kept[n.number]) for n in nodes]
-    return Grid(score=sum(scores) / len(scores), crops=tuple(scores), raw=raw, filtered=filtered)
+    return Grid(
+        score=sum(scores) / len(scores), crops=tuple(scores), raw=raw, filtered=filtered, n_questions=len(nodes)
+    )
 
 
 def _missing(nodes: Sequence[Node], crops: Sequence[Answers]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.dpg.graph import l1_of
 from benchmarks.dpg.scoring import Grid
-from harness.stats import score_interval
+from harness.terms import Terms, make_terms
 from harness.types import Protocol, Summary
 
 CATEGORIES: tuple[str, ...] = (
@@ -80,15 +80,15 @@ def _totals(grids: Mapping[str, Sequence[Grid]], protocol: Protocol, setup: Setu
     if missing:
         extra["pictures_missing"] = sum(bool(g.missing) for own in grids.values() for g in own)
         extra["bounds"] = _bounds(scores, grids)
-    whole = _total("overall", means, n_lost, extra)
+    terms = _total_terms(scores, grids)
     if protocol == "official" or not missing:
-        return [whole]
+        return [_total("overall", means, n_lost, extra, terms)]
     why = f"not computed: pictures of {len(missing)} prompts are missing, e.g. {next(iter(missing))}"
     none = Summary(metric="overall", value=None, n=len(means), n_missing=n_lost, method=why, extra=extra)
-    return [none, _total("partial_overall", means, n_lost, extra)]
+    return [none, _total("partial_overall", means, n_lost, extra, terms)]
 
 
-def _total(metric: str, means: Sequence[float], n_missing: int, extra: dict[str, Any]) -> Summary:
+def _total(metric: str, means: Sequence[float], n_missing: int, extra: dict[str, Any], terms: Terms) -> Summary:
     if not means:
         return Summary(metric=metric, value=None, n_missing=n_missing, method="no prompt has a score", extra=extra)
     return Summary(
@@ -97,8 +97,27 @@ def _total(metric: str, means: Sequence[float], n_missing: int, extra: dict[str,
         n=len(means),
         n_missing=n_missing,
         extra=extra,
-        **_interval([100 * m for m in means], [1.0] * len(means)),
+        terms=terms,
+        **terms.interval(),
     )
+
+
+def _total_terms(scores: Mapping[str, Sequence[float]], grids: Mapping[str, Sequence[Grid]]) -> Terms:
+    """The mean over prompts, in percent. A prompt of which nothing is missing but which upstream drops is not planned.
+
+    One answer moves a prompt's score by 1/(questions x crops x pictures); with crop scores alone, where the questions
+    are not known, by a whole crop at most.
+    """
+    rows = [
+        (id_, "all", 100 * (sum(own) / len(own)) if own else 0.0, float(bool(own)), float(_is_planned(own, grids[id_])))
+        for id_, own in scores.items()
+    ]
+    parts = [len(own) * max(len(g.crops) * g.n_questions for g in own) for own in grids.values()]
+    return make_terms(rows, {"all": 1.0}, hi=100.0, step=100 / max([1, *parts]))
+
+
+def _is_planned(scores: Sequence[float], grids: Sequence[Grid]) -> bool:
+    return bool(scores) or any(g.missing for g in grids)
 
 
 def _bounds(scores: Mapping[str, Sequence[float]], grids: Mapping[str, Sequence[Grid]]) -> list[float]:
@@ -112,36 +131,35 @@ def _bounds(scores: Mapping[str, Sequence[float]], grids: Mapping[str, Sequence[
 
 def _categories(grids: Mapping[str, Sequence[Grid]], prefix: str, view: Callable[[Grid], Pairs]) -> list[Summary]:
     pairs = {p: [pair for g in own for pair in view(g)] for p, own in grids.items()}
-    lost = [category for own in grids.values() for g in own for category in g.lost]
-    names = {c for own in pairs.values() for c, _ in own} | set(lost)
+    lost = {p: [category for g in own for category in g.lost] for p, own in grids.items()}
+    names = {c for own in pairs.values() for c, _ in own} | {c for own in lost.values() for c in own}
     ordered = [c for c in CATEGORIES if c in names] + sorted(names - set(CATEGORIES) - {""})
     groups = list(dict.fromkeys(map(l1_of, ordered)))
     rows = [_category(f"{prefix}L1/{g}", pairs, lost, [c for c in ordered if l1_of(c) == g]) for g in groups]
     return rows + [_category(f"{prefix}L2/{c}", pairs, lost, [c]) for c in ordered]
 
 
-def _category(metric: str, pairs: Mapping[str, Pairs], lost: Sequence[str], members: Sequence[str]) -> Summary:
-    values = [[v for c, v in own if c in members] for own in pairs.values()]
-    values = [own for own in values if own]
-    n, n_missing = sum(map(len, values)), sum(c in members for c in lost)
+def _category(
+    metric: str, pairs: Mapping[str, Pairs], lost: Mapping[str, Sequence[str]], members: Sequence[str]
+) -> Summary:
+    values = {p: [v for c, v in own if c in members] for p, own in pairs.items()}
+    n_lost = {p: sum(c in members for c in own) for p, own in lost.items()}
+    n, n_missing = sum(map(len, values.values())), sum(n_lost.values())
     if not n:
         return Summary(metric=metric, value=None, n_missing=n_missing, method="no answer")
-    correct = sum(map(sum, values))
+    correct = sum(map(sum, values.values()))
+    rows = [
+        (p, "all", 100 * sum(own), float(len(own)), float(len(own) + n_lost[p]))
+        for p, own in values.items()
+        if own or n_lost[p]
+    ]
+    terms = make_terms(rows, {"all": 1.0}, hi=100.0, step=100 / max(planned for *_, planned in rows))
     return Summary(
         metric=metric,
         value=correct / n * 100,
         n=n,
         n_missing=n_missing,
         extra={"correct": int(correct), "total": n},
-        **_interval([100 * sum(own) for own in values], [float(len(own)) for own in values]),
+        terms=terms,
+        **terms.interval(),
     )
-
-
-def _interval(numerators: Sequence[float], denominators: Sequence[float]) -> dict[str, Any]:
-    """`ci_low`, `ci_high` and `method`: prompts random, all in one stratum."""
-    result = score_interval(
-        numerators, np.zeros(len(numerators), dtype=np.int64), [1.0], den=denominators, lo=0, hi=100
-    )
-    if result.low is None:
-        return {"method": f"none: {result.reason}"}
-    return {"ci_low": result.low, "ci_high": result.high, "method": result.method}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,13 +11,17 @@ import numpy as np
 
 from benchmarks.gedit.groups import GROUPS, N_ROWS, PAPER_INTERSECTION, ROWS, Subset
 from benchmarks.gedit.tally import Group, Item, Missing
-from harness.stats import score_interval
+from harness.terms import Terms, make_terms
 from harness.types import Summary
 from harness.viescore.parsing import SCALE
 
 COLUMNS: tuple[str, str, str] = ("SC", "PQ", "O")
 MAX_IDS = 20
 """Missing prompts named in a row."""
+
+STEPS = (1.0, 1.0, 9 - math.sqrt(80))
+"""Smallest difference of two images' scores by column: SC and PQ are asked for as whole numbers, and no two roots of
+their products lie closer than those of 9 x 9 and 8 x 10."""
 
 Items = Sequence[tuple[str, Item]]
 
@@ -58,19 +63,16 @@ def _cell(
     scope = [groups.get(name, Group()) for name in names]
     items = [g.filled(SCALE[0]) if missing == "zero" else g.items for g in scope]
     value = overall_mean([group_mean(i, column) for i in items])
-    low, high, method = None, None, f"none: {_without_value(names, items)}"
-    if value is not None:
-        low, high, method = _interval(items, column)
+    terms = None if value is None else _terms(names, scope, items, column)
     return Summary(
         metric=f"{key}/{COLUMNS[column]}",
         value=value,
-        ci_low=low,
-        ci_high=high,
         n=len({id_ for i in items for id_, _ in i}),
         n_missing=sum(len(g.missing) for g in scope),
         printed="" if value is None else f"{value:.3f}",
-        method=method,
         extra=_extra(column, names, scope, missing=missing, subset=subset),
+        terms=terms,
+        **({"method": f"none: {_without_value(names, items)}"} if terms is None else _interval(terms)),
     )
 
 
@@ -122,29 +124,26 @@ def _note(names: Sequence[str], scope: Sequence[Group], subset: Subset | None, *
     return "; ".join(notes)
 
 
-def _interval(items: Sequence[Items], column: int) -> tuple[float | None, float | None, str]:
-    """(low, high, method): prompts random within groups, groups weigh the same; samples of a prompt pooled."""
-    sums: list[dict[str, list[float]]] = []
-    for group in items:
-        by_prompt: dict[str, list[float]] = {}
-        for id_, values in group:
-            by_prompt.setdefault(id_, []).append(values[column])
-        sums.append(by_prompt)
-    a = np.array([sum(v) for g in sums for v in g.values()])
-    den = np.array([len(v) for g in sums for v in g.values()], dtype=float)
-    is_in_range = bool(np.all((a >= SCALE[0] * den) & (a <= SCALE[1] * den)))
+def _terms(names: Sequence[str], scope: Sequence[Group], items: Sequence[Items], column: int) -> Terms:
+    """Groups weigh the same; samples of a prompt are pooled. Open-ended where a score lies outside the scale."""
+    rows = []
+    for name, group, own in zip(names, scope, items, strict=True):
+        known: dict[str, list[float]] = {id_: [] for id_ in group.prompts}
+        for id_, values in own:
+            known[id_].append(values[column])
+        n = Counter(id_ for id_, _ in group.filled(SCALE[0]))
+        rows += [(id_, name, float(sum(v)), float(len(v)), float(n[id_])) for id_, v in known.items()]
+    is_in_range = all(SCALE[0] * b <= a <= SCALE[1] * b for _, _, a, b, _ in rows)
     lo, hi = SCALE if is_in_range else (-math.inf, math.inf)
-    result = score_interval(
-        a,
-        np.repeat(np.arange(len(sums)), [len(g) for g in sums]),
-        np.full(len(sums), 1 / len(sums)),
-        den=den,
-        lo=lo,
-        hi=hi,
-    )
-    if result.low is None:
-        return None, None, f"none: {result.reason}"
-    return result.low, result.high, result.method if is_in_range else f"{result.method}; scores outside 0..10"
+    step = STEPS[column] / max(n_samples for *_, n_samples in rows)
+    return make_terms(rows, dict.fromkeys(names, 1 / len(names)), lo=lo, hi=hi, step=step)
+
+
+def _interval(terms: Terms) -> dict[str, Any]:
+    found = terms.interval()
+    if math.isinf(terms.hi) and "ci_low" in found:
+        found["method"] += "; scores outside 0..10"
+    return found
 
 
 def intersection_note(lang: str, n_rows: int) -> str:

@@ -6,10 +6,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from harness.errors import DataError
-from harness.stats import score_interval
+from harness.terms import make_terms, observed_step
 from harness.types import Prompt, Score, Summary
 
 REWARD = "reward"
@@ -79,18 +77,32 @@ class Means:
         """
         values, missing = self._values.get(metric, {}), self._missing.get(metric, {})
         ids = [p.id for p in self.prompts.values() if only(p)]
-        means = [math.fsum(values[i]) / len(values[i]) for i in ids if i in values]
+        of_prompt = {i: math.fsum(values[i]) / len(values[i]) for i in ids if i in values}
         n_missing = sum(missing.get(i, 0) for i in ids)
         if metric == REWARD:
             n_missing += sum(i not in values and i not in missing for i in ids)
         fields = dict(extra or {})
-        if not means:
+        if not of_prompt:
             return Summary(metric=key, value=None, n_missing=n_missing, method="no image has a value", extra=fields)
         if n_missing and all(map(math.isfinite, value_range)):
             fields["bounds"] = [self._filled(metric, ids, fill) for fill in value_range]
-        value = math.fsum(means) / len(means)
+        planned = [i for i in ids if metric == REWARD or i in values or i in missing]
+        low, high = value_range
+        terms = make_terms(
+            [(i, "all", of_prompt.get(i, 0.0), float(i in of_prompt), 1.0) for i in planned],
+            {"all": 1.0},
+            lo=low,
+            hi=high,
+            step=observed_step(list(of_prompt.values()), low, high),
+        )
         return Summary(
-            metric=key, value=value, n=len(means), n_missing=n_missing, extra=fields, **_interval(means, value_range)
+            metric=key,
+            value=math.fsum(of_prompt.values()) / len(of_prompt),
+            n=len(of_prompt),
+            n_missing=n_missing,
+            extra=fields,
+            terms=terms,
+            **terms.interval(),
         )
 
     def _filled(self, metric: str, ids: Sequence[str], fill: float) -> float:
@@ -109,18 +121,3 @@ class Means:
 def is_count(part: str) -> bool:
     """Whether a part is a number of things, which is summed up, and not a value, which is averaged."""
     return part.rpartition("/")[2].startswith("n_")
-
-
-def _interval(means: Sequence[float], value_range: Range) -> dict[str, Any]:
-    low, high = value_range
-    slack = 1e-9 * (high - low) if math.isfinite(high - low) else 0.0
-    if any(not low - slack <= m <= high + slack for m in means):
-        return {"method": f"none: a value lies outside {low:g} to {high:g}"}
-    cat = np.zeros(len(means), dtype=np.int64)
-    # One open end says nothing to the interval: it needs both or none.
-    closed = math.isfinite(low) and math.isfinite(high)
-    lo, hi = value_range if closed else UNBOUNDED
-    result = score_interval(means, cat, [1.0], lo=lo, hi=hi)
-    if result.low is None:
-        return {"method": f"none: {result.reason}"}
-    return {"ci_low": result.low, "ci_high": result.high, "method": result.method}

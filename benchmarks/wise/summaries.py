@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from benchmarks.wise.calculation import Outcome
 from benchmarks.wise.variants import CATEGORIES, SCALES, TIME_LABELS, Variant, overall, unweighted, weights, wiscore
 from harness.errors import DataError
-from harness.stats import score_interval
+from harness.terms import Terms, make_terms
 from harness.types import Prompt, Protocol, SampleKey, Score, Summary
 
 UNUSABLE = "unusable: "
 """Start of a reason: there is a record of the image, but no score in it. Such an id counts as present officially."""
+
+_STEP: Mapping[Variant, float] = {"verified": 1.0, "legacy": 0.05}
+"""Smallest difference of two images' scores; legacy: one point of the scale that weighs 0.1, over 2."""
 
 
 @dataclass(slots=True)
 class Tally:
     """What there is of one prompt."""
 
+    id: str
     category: str
     label: str
     samples: list[dict[str, float]] = field(default_factory=list)
@@ -44,7 +50,7 @@ def tally(prompts: Mapping[str, Prompt], scores: Sequence[Score], variant: Varia
     Raises:
         DataError: a score of an unknown prompt or scale, or a repeated one.
     """
-    found = {p.id: Tally(p.category, str(p.meta.get("Subcategory", ""))) for p in prompts.values()}
+    found = {p.id: Tally(p.id, p.category, str(p.meta.get("Subcategory", ""))) for p in prompts.values()}
     samples: dict[SampleKey, dict[str, Score]] = {}
     for score in scores:
         where = f"wise: score {score.metric!r} of {score.key.prompt_id}, image {score.key.index}"
@@ -106,20 +112,20 @@ def summarise(
     if variant == "legacy":
         part_of = _bagel_part if has_time_labels else _category
         views["bagel"] = View(part_of=part_of, weights=dict.fromkeys(CATEGORIES, 1 / 6), join=unweighted)
-    rows, partial = [], []
+    rows, incomplete = [], []
     for name, view in views.items():
         total = _joined(name, view, own, variant, protocol)
         why = _why_not(name, counts, protocol)
         rows.append(_total(f"overall/{name}", total, counts, why))
         if why and total.value is not None:
-            partial.append(_total(f"partial_overall/{name}", total, counts, ""))
+            incomplete.append(_total(f"partial_overall/{name}", total, counts, ""))
     groups = [(f"category/{c}", [t for t in own if t.category == c]) for c in CATEGORIES]
     table = [_mean(key, group, variant, protocol) for key, group in groups if group]
     if variant == "legacy":
         table += [_scale(scale, own, protocol) for scale in SCALES[variant]]
     labels = list(dict.fromkeys(t.label for t in own if t.label))
     table += [_mean(f"subcategory/{n}", [t for t in own if t.label == n], variant, protocol) for n in labels]
-    return [*rows, *partial, *table]
+    return [*rows, *incomplete, *table]
 
 
 def completeness(own: Sequence[Tally], variant: Variant, n_expected: int) -> dict[str, Any]:
@@ -170,7 +176,7 @@ def _why_not(name: str, counts: Mapping[str, Any], protocol: Protocol) -> str:
 class _Joined:
     value: float | None
     bounds: list[float] | None
-    interval: dict[str, Any]
+    terms: Terms | None
     n: int
     n_missing: int
 
@@ -182,23 +188,21 @@ def _joined(name: str, view: View, own: Sequence[Tally], variant: Variant, proto
         if part in parts:
             parts[part].append(prompt)
     n, n_missing = sum(len(t.samples) for t in own), sum(t.n_lost for t in own)
-    terms = {part: _terms(group, variant, protocol) for part, group in parts.items()}
-    if any(not sum(b for _, b in own_terms) for own_terms in terms.values()):
-        return _Joined(value=None, bounds=None, interval={}, n=n, n_missing=n_missing)
-    means = {part: _ratio(own_terms) for part, own_terms in terms.items()}
+    if not all(any(t.samples for t in group) for group in parts.values()):
+        return _Joined(value=None, bounds=None, terms=None, n=n, n_missing=n_missing)
+    terms = _terms(parts, view.weights, partial(wiscore, variant), protocol, step=_STEP[variant])
     bounds = None
     if n_missing:
         bounds = [view.join({p: _filled(group, variant, fill) for p, group in parts.items()}) for fill in (0.0, 1.0)]
-    return _Joined(
-        value=view.join(means), bounds=bounds, interval=_interval(terms, view.weights), n=n, n_missing=n_missing
-    )
+    means = {part: _ratio(terms, place) for place, part in enumerate(terms.categories)}
+    return _Joined(value=view.join(means), bounds=bounds, terms=terms, n=n, n_missing=n_missing)
 
 
 def _total(metric: str, total: _Joined, counts: Mapping[str, Any], why: str) -> Summary:
     extra = dict(counts)
     if total.bounds is not None:
         extra["bounds"] = total.bounds
-    if why or total.value is None:
+    if why or total.value is None or total.terms is None:
         why = why or "a category has no scored image"
         return Summary(metric=metric, value=None, n=total.n, n_missing=total.n_missing, method=why, extra=extra)
     return Summary(
@@ -208,16 +212,17 @@ def _total(metric: str, total: _Joined, counts: Mapping[str, Any], why: str) -> 
         n_missing=total.n_missing,
         printed=_printed(total.value, counts["variant"]),
         extra=extra,
-        **total.interval,
+        terms=total.terms,
+        **total.terms.interval(),
     )
 
 
 def _mean(metric: str, group: Sequence[Tally], variant: Variant, protocol: Protocol) -> Summary:
-    terms = _terms(group, variant, protocol)
     n, n_missing = sum(len(t.samples) for t in group), sum(t.n_lost for t in group)
     extra = {"bounds": [_filled(group, variant, fill) for fill in (0.0, 1.0)]} if n_missing else {}
     if not n:
         return Summary(metric=metric, value=None, n_missing=n_missing, method="no scored image", extra=extra)
+    terms = _terms({metric: group}, {metric: 1.0}, partial(wiscore, variant), protocol, step=_STEP[variant])
     value = _ratio(terms)
     return Summary(
         metric=metric,
@@ -226,7 +231,8 @@ def _mean(metric: str, group: Sequence[Tally], variant: Variant, protocol: Proto
         n_missing=n_missing,
         printed=_printed(value, variant),
         extra=extra,
-        **_interval({metric: terms}, {metric: 1.0}),
+        terms=terms,
+        **terms.interval(),
     )
 
 
@@ -237,16 +243,17 @@ def _printed(value: float, variant: Variant) -> str:
 
 def _scale(scale: str, own: Sequence[Tally], protocol: Protocol) -> Summary:
     """Mean of one legacy scale over all images, 0 to 2; an addition of this project."""
-    terms = [_pooled([s[scale] for s in t.samples], protocol) for t in own]
     n, n_missing = sum(len(t.samples) for t in own), sum(t.n_lost for t in own)
     if not n:
         return Summary(metric=f"scale/{scale}", value=None, n_missing=n_missing, method="no scored image")
+    terms = _terms({scale: own}, {scale: 1.0}, itemgetter(scale), protocol, top=2.0)
     return Summary(
         metric=f"scale/{scale}",
         value=_ratio(terms),
         n=n,
         n_missing=n_missing,
-        **_interval({scale: terms}, {scale: 1.0}, top=2.0),
+        terms=terms,
+        **terms.interval(),
     )
 
 
@@ -261,42 +268,44 @@ def _bagel_part(prompt: Tally) -> str | None:
     return prompt.category
 
 
-def _terms(group: Sequence[Tally], variant: Variant, protocol: Protocol) -> list[tuple[float, float]]:
-    """(numerator, denominator) of each prompt in a mean."""
-    return [_pooled([wiscore(variant, s) for s in t.samples], protocol) for t in group]
+def _terms(
+    parts: Mapping[str, Sequence[Tally]],
+    shares: Mapping[str, float],
+    value_of: Callable[[Mapping[str, float]], float],
+    protocol: Protocol,
+    *,
+    top: float = 1.0,
+    step: float = 1.0,
+) -> Terms:
+    """Mean of the parts' means: over their images (`official`), or over the prompts' means (`corrected`).
+
+    Args:
+        parts: prompts by part.
+        shares: weight of each part.
+        value_of: score of an image from its scales.
+        protocol: see above.
+        top: largest score.
+        step: smallest difference of two images' scores.
+    """
+    rows = []
+    for part, group in parts.items():
+        for t in group:
+            values = [value_of(s) for s in t.samples]
+            if protocol == "official":
+                rows.append((t.id, part, sum(values), float(len(values)), float(len(values) + t.n_lost)))
+            else:
+                rows.append((t.id, part, sum(values) / max(1, len(values)), float(bool(values)), 1.0))
+    n_images = max(len(t.samples) + t.n_lost for group in parts.values() for t in group)
+    return make_terms(rows, shares, hi=top, step=step / n_images)
 
 
-def _pooled(values: Sequence[float], protocol: Protocol) -> tuple[float, float]:
-    if not values:
-        return 0.0, 0.0
-    return (sum(values), len(values)) if protocol == "official" else (sum(values) / len(values), 1.0)
-
-
-def _ratio(terms: Sequence[tuple[float, float]]) -> float:
-    return sum(a for a, _ in terms) / sum(b for _, b in terms)
+def _ratio(terms: Terms, place: int = 0) -> float:
+    """The mean of a part, added in the order of the prompts as upstream does."""
+    own = terms.cat == place
+    return float(sum(terms.num[own].tolist()) / sum(terms.den[own].tolist()))
 
 
 def _filled(group: Sequence[Tally], variant: Variant, fill: float) -> float:
     """The mean over images if every one without a score had the score `fill`."""
     values = [v for t in group for v in [*(wiscore(variant, s) for s in t.samples), *[fill] * t.n_lost]]
     return sum(values) / len(values) if values else fill
-
-
-def _interval(
-    terms: Mapping[str, Sequence[tuple[float, float]]], shares: Mapping[str, float], *, top: float = 1.0
-) -> dict[str, Any]:
-    """`ci_low`, `ci_high` and `method`: prompts random within parts."""
-    used = [(i, a, b) for i, part in enumerate(shares) for a, b in terms[part] if b]
-    if any(not -1e-9 <= a / b <= top + 1e-9 for _, a, b in used):
-        return {"method": f"none: a score lies outside 0 to {top:g}"}
-    result = score_interval(
-        [a for _, a, _ in used],
-        [i for i, _, _ in used],
-        list(shares.values()),
-        den=[b for _, _, b in used],
-        lo=0,
-        hi=top,
-    )
-    if result.low is None:
-        return {"method": f"none: {result.reason}"}
-    return {"ci_low": result.low, "ci_high": result.high, "method": result.method}

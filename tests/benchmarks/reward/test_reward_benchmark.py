@@ -272,6 +272,6 @@ def test_means_are_over_prompts_of_means_over_images():
     assert (summary.value, summary.n, summary.n_missing) == (0.25, 2, 2)
     assert summary.extra["bounds"] == pytest.approx([(1 / 3 + 0 + 0) / 3, (2 / 3 + 0 + 1) / 3])
     assert means.summary("x", "reward", UNBOUNDED, only=lambda p: p.id == "c").method == "no image has a value"
-    assert means.summary("x", "reward", (0.5, 1.0)).method == "none: a value lies outside 0.5 to 1"
+    assert means.summary("x", "reward", (0.5, 1.0)).method == "none: a score lies outside 0.5 to 1"
     with pytest.raises(DataError, match="no such prompt"):
         Means({}, scores)

@@ -10,7 +10,7 @@ import click
 
 from harness.cli.options import json_option, load_plugins, plugin_option
 
-_KINDS = ("benchmarks", "models", "judges", "rewards", "configs")
+_KINDS = ("benchmarks", "models", "judges", "rewards", "configs", "sweeps")
 
 
 @click.command(name="list", epilog="Examples:  run.py list   |   run.py list benchmarks   |   run.py list --json")
@@ -37,6 +37,10 @@ def _entries(kind: str) -> list[dict[str, Any]]:
 
     if kind == "configs":
         return [{"name": n, "summary": "training configuration"} for n in shipped_configs()]
+    if kind == "sweeps":
+        from harness.sweep.config import load_sweep, shipped_sweeps
+
+        return [{"name": n, "summary": load_sweep(n)[0].title} for n in shipped_sweeps()]
     book = {
         "benchmarks": registry.BENCHMARKS,
         "models": registry.MODELS,

@@ -105,7 +105,7 @@ def _prepare(config: str, steps: int | None, settings: tuple[str, ...]) -> tuple
     from harness.errors import ConfigError
     from harness.registry import TRAINERS
 
-    path = _find(config)
+    path = find_config(config)
     data, lines = configs.read_yaml(path)
     data = configs.apply_settings(data, settings)
     if steps is not None:
@@ -137,7 +137,7 @@ class _StepReport:
         self._step = step
 
 
-def _find(config: str) -> Path:
+def find_config(config: str) -> Path:
     """The file of a shipped name or a path.
 
     Raises:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,23 @@ from harness.models.stored import run_manifest
 from harness.plan import checked_prompts
 from harness.store import RunDirectory
 from harness.summary import benchmark_block, summary_object
+from harness.terms import Terms
 from harness.types import Judgement, Protocol, SampleKey, Score
 
 
 def is_run_directory(source: Path) -> bool:
     """Whether `source` is a run directory of this project."""
     return (source / "generations.jsonl").is_file() and (source / "manifest.json").is_file()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Recorded:
+    """A run directory with what its benchmarks gave."""
+
+    config: EvalConfig
+    model: str
+    blocks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    terms: dict[str, dict[str, Terms]] = field(default_factory=dict)
 
 
 def rescore_run(source: Path, names: list[str], protocol: Protocol | None, max_missing: float) -> dict[str, Any]:
@@ -34,13 +46,36 @@ def rescore_run(source: Path, names: list[str], protocol: Protocol | None, max_m
     Raises:
         DataError: the run lacks a benchmark, or was made with other prompts than this version has.
     """
+    run = _recorded(source, names, protocol)
+    return summary_object(str(source), run.config.profile, run.config.protocol, run.model, run.blocks, max_missing)
+
+
+def terms_of_run(
+    path: Path, names: Sequence[str] | None = None, protocol: Protocol | None = None
+) -> dict[str, dict[str, Terms]]:
+    """The terms of a run directory by benchmark and metric, computed anew from its judgements; writes nothing.
+
+    For runs without `terms.json`, and for the other protocol. Values that have no terms are left out.
+
+    Args:
+        path: the run directory.
+        names: benchmarks; None or empty takes all that the run holds.
+        protocol: None takes the run's own.
+
+    Raises:
+        DataError: see `rescore_run`.
+    """
+    return _recorded(path, names or (), protocol).terms
+
+
+def _recorded(source: Path, names: Sequence[str], protocol: Protocol | None) -> _Recorded:
     manifest = run_manifest(source)
     config = configs.build(EvalConfig, manifest["config"], where=str(source / "manifest.json"))
     config = replace(config, protocol=protocol or config.protocol)
+    found = _Recorded(config=config, model=manifest["identity"]["model"])
     run = RunDirectory(source)
     generations = run.load_generations()
     judgements = run.load_judgements()
-    blocks: dict[str, Any] = {}
     for name in names or list(manifest["data"]):
         if name not in manifest["data"]:
             raise DataError(f"{source} holds no results of {name!r}; it holds {', '.join(manifest['data'])}.")
@@ -61,9 +96,9 @@ def rescore_run(source: Path, names: list[str], protocol: Protocol | None, max_m
             key = generation.key
             if key.benchmark == name and key.round == 0 and key.prompt_id in prompts:
                 scores += benchmark.score(prompts[key.prompt_id], generation, by_sample.get(key, []))
-        blocks[name] = benchmark_block(benchmark, prompts, scores, judge=recorded["judge"])
-    model = manifest["identity"]["model"]
-    return summary_object(str(source), config.profile, config.protocol, model, blocks, max_missing)
+        terms = found.terms.setdefault(name, {})
+        found.blocks[name] = benchmark_block(benchmark, prompts, scores, judge=recorded["judge"], terms=terms)
+    return found
 
 
 def rescore_source(

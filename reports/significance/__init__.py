@@ -1,0 +1,34 @@
+"""What a comparison of runs shows, and what it does not: intervals, tests, families, smallest detectable effects.
+
+- `stack`: values of several runs as arrays on the same prompts
+- `values`: one condition's value with its interval
+- `compare`: two conditions in one value
+- `family`: Holm over what was planned, false discovery rate over what is only looked at
+- `analysis`: all of it for a report's conditions
+- `arrangements`: exact tests on few seeds
+- `wording`: sentences
+- `results`: the records
+"""
+
+from reports.significance.compare import Comparison, compare_value, describe
+from reports.significance.family import Test, compare_conditions, explored, planned
+from reports.significance.results import Analysis, Difference, Discordant, Exact, Family, Value
+from reports.significance.stack import Stack, stack
+
+__all__ = [
+    "Analysis",
+    "Comparison",
+    "Difference",
+    "Discordant",
+    "Exact",
+    "Family",
+    "Stack",
+    "Test",
+    "Value",
+    "compare_conditions",
+    "compare_value",
+    "describe",
+    "explored",
+    "planned",
+    "stack",
+]

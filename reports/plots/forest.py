@@ -125,7 +125,7 @@ def draw(rows: Sequence[ForestRow], *, title: str = "", unit: str = "points", re
     axes.set_xlabel(f"difference from {reference} ({unit})" if reference else f"difference ({unit})")
     if title:
         figure.text(_MARGIN / width, 1 - _MARGIN / height, title, va="top", size=10.5, weight="bold")
-    _legend(figure, rows, looks, width, height)
+    _legend(figure, rows, looks, width)
     return figure
 
 
@@ -257,7 +257,7 @@ def _legend_lines(rows: Sequence[ForestRow], looks: Sequence[_Look]) -> list[str
     return found
 
 
-def _legend(figure: Figure, rows: Sequence[ForestRow], looks: Sequence[_Look], width: float, height: float) -> None:
+def _legend(figure: Figure, rows: Sequence[ForestRow], looks: Sequence[_Look], width: float) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -271,5 +271,12 @@ def _legend(figure: Figure, rows: Sequence[ForestRow], looks: Sequence[_Look], w
     if any(r.mde is not None for r in rows):
         handles.append(Patch(color=FAINT, label="below the smallest detectable effect"))
     if handles:
-        figure.legend(handles=handles, loc="lower left", bbox_to_anchor=((_MARGIN - 0.06) / width, 0), borderaxespad=0.6, handlelength=1.6,
-                      labelspacing=0.35)  # fmt: skip
+        corner = ((_MARGIN - 0.06) / width, 0)
+        figure.legend(
+            handles=handles,
+            loc="lower left",
+            bbox_to_anchor=corner,
+            borderaxespad=0.6,
+            handlelength=1.6,
+            labelspacing=0.35,
+        )

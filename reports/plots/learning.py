@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import DataError
-from reports.plots.style import DASHES, FAINT, MARKERS, MUTED, OKABE_ITO, new_figure, save, styled
+from reports.plots.style import DASHES, FAINT, MARKERS, MUTED, OKABE_ITO, legend_grid, new_figure, save, styled
 from reports.plots.trainlog import Series, TrainLog, common, read_log, trailing_mean
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 _SPARSE = 40
 """Series with at most this many points are drawn with markers and not smoothed, as evaluations inside training are."""
-_PER_ROW = 3
+_PER_ROW, _TITLE_CHARS = 3, 42
+_PANEL = (3.6, 2.75)
+"""Inches."""
 
 
 def learning_curves(
@@ -53,7 +56,7 @@ def learning_curves(
 def _check_keys(logs: Mapping[str, Sequence[TrainLog]], keys: Mapping[str, str]) -> None:
     from harness.errors import near_misses
 
-    known = sorted({k for arm in logs.values() for log in arm for k in log.keys()})  # noqa: SIM118 - a method
+    known = sorted({k for arm in logs.values() for log in arm for k in log.metrics})
     for key in keys:
         if key not in known:
             close = ", ".join(near_misses(key, known)) or ", ".join(known[:8])
@@ -61,67 +64,62 @@ def _check_keys(logs: Mapping[str, Sequence[TrainLog]], keys: Mapping[str, str])
 
 
 def _draw(logs: Mapping[str, Sequence[TrainLog]], keys: Mapping[str, str], smooth: int, title: str) -> Figure:
-    n_columns = min(_PER_ROW, len(keys))
+    n_columns = 2 if len(keys) == 4 else min(_PER_ROW, len(keys))
     n_rows = -(-len(keys) // n_columns)
-    extra = 0.3 * (1 + (len(logs) - 1) // 4) + 0.25 + (0.3 if title else 0)
-    height = 2.75 * n_rows + extra
-    figure = new_figure(max(3.6 * n_columns, 5.6), height)
-    figure.set_layout_engine(
-        "constrained", rect=(0.01, (extra - (0.3 if title else 0)) / height, 0.98, 1 - extra / height - 0.01)
-    )
-    handles: dict[str, Line2D] = {}
+    labels = [f"{name} ({len(runs)} seed{'s' if len(runs) > 1 else ''})" for name, runs in logs.items()]
+    width = max(_PANEL[0] * n_columns, 6.6)
+    figure = new_figure(width, 4)
+    columns, legend = legend_grid(figure, labels, width - 0.2)
+    head, foot = 0.32 if title else 0.05, legend + 0.35
+    height = _PANEL[1] * n_rows + head + foot
+    figure.set_size_inches(width, height)
+    figure.set_layout_engine("constrained", rect=(0.01, foot / height, 0.98, 1 - (head + foot) / height))
+    handles: dict[int, Line2D] = {}
+    smoothed = False
     for i, (key, panel) in enumerate(keys.items()):
         axes = figure.add_subplot(n_rows, n_columns, i + 1)
-        axes.set_title(panel, wrap=True)
+        axes.set_title("\n".join(textwrap.wrap(panel, _TITLE_CHARS)))
         axes.set_xlabel("optimiser step")
         axes.grid(color=FAINT, linewidth=0.6)
-        drawn = False
-        for j, (name, runs) in enumerate(logs.items()):
-            line = _arm(axes, [log.series(key) for log in runs], j, smooth)
-            if line is not None:
-                handles.setdefault(f"{name} ({len(runs)} seed{'s' if len(runs) > 1 else ''})", line)
-                drawn = True
-        if not drawn:
-            axes.text(0.5, 0.5, "no values", transform=axes.transAxes, ha="center", color=MUTED)
         axes.margins(x=0.02)
-    _notes(figure, handles, smooth, any(len(r) > 1 for r in logs.values()), height, title)
+        for j, runs in enumerate(logs.values()):
+            series = [s for s in (log.series(key) for log in runs) if len(s[0])]
+            dense = any(len(s[0]) > _SPARSE for s in series)
+            smoothed |= dense and smooth > 1
+            line = _arm(axes, series, j, smooth if dense else 1)
+            if line is not None:
+                handles.setdefault(j, line)
+    said = ["Line: mean over seeds; band: smallest to largest seed, not an interval."] if _has_bands(logs) else []
+    said += [f"Lines without markers: mean of the last {smooth} steps."] if smoothed else []
+    figure.text(0.1 / width, 0.08 / height, " ".join(said), color=MUTED, size=8, va="bottom", gid="note")
+    figure.legend(
+        handles=[handles[j] for j in sorted(handles)], labels=[labels[j] for j in sorted(handles)], ncols=columns,
+        loc="lower left", bbox_to_anchor=(0.02 / width, 0.2 / height), handlelength=2.6, columnspacing=1.4,
+        labelspacing=0.3,
+    )  # fmt: skip
+    if title:
+        figure.text(0.1 / width, 1 - 0.08 / height, title, va="top", size=10.5, weight="bold")
     return figure
 
 
-def _arm(axes: Axes, series: list[Series], index: int, smooth: int) -> Line2D | None:
+def _has_bands(logs: Mapping[str, Sequence[TrainLog]]) -> bool:
+    return any(len(runs) > 1 for runs in logs.values())
+
+
+def _arm(axes: Axes, series: list[Series], index: int, window: int) -> Line2D | None:
     """One arm of one panel; None where no seed has a value."""
-    series = [s for s in series if len(s[0])]
     if not series:
         return None
-    colour, dash = OKABE_ITO[index % 8], DASHES[index % 8]
-    sparse = max(len(s[0]) for s in series) <= _SPARSE
-    if not sparse:
-        series = [trailing_mean(s, min(smooth, len(s[0]))) for s in series]
-    marker = MARKERS[index % 8] if sparse else ""
+    colour = OKABE_ITO[index % 8]
+    marker = MARKERS[index % 8] if max(len(s[0]) for s in series) <= _SPARSE else ""
+    series = [trailing_mean(s, min(window, len(s[0]))) for s in series]
     steps, values = common(series)
-    last = int(steps[-1]) if len(steps) else -1
     for own_steps, own in series:
-        rest = own_steps >= last
+        rest = own_steps >= steps[-1] if len(steps) else own_steps >= 0
         if rest.sum() > 1 or not len(steps):
-            axes.plot(own_steps[rest], own[rest], color=colour, linewidth=0.6, alpha=0.7, gid="one seed")
+            axes.plot(own_steps[rest], own[rest], color=colour, linewidth=0.7, alpha=0.8, gid="one seed")
     if len(values) > 1 and len(steps):
         axes.fill_between(steps, values.min(0), values.max(0), color=colour, alpha=0.18, linewidth=0, gid="range")
-    mean = values.mean(0) if len(steps) else values.reshape(-1)
-    return axes.plot(steps, mean, color=colour, linestyle=dash, marker=marker, markersize=4, gid="mean")[0]
-
-
-def _notes(
-    figure: Figure, handles: Mapping[str, Line2D], smooth: int, has_bands: bool, height: float, title: str
-) -> None:
-    said = []
-    if has_bands:
-        said.append("Line: mean over seeds; band: smallest to largest seed, not an interval.")
-    if smooth > 1:
-        said.append(f"Each seed is the mean of the last {smooth} steps; points are not smoothed.")
-    figure.text(0.01, 0.06 / height, " ".join(said), color=MUTED, size=8, va="bottom")
-    figure.legend(
-        handles=list(handles.values()), labels=list(handles), loc="lower left", ncols=4,
-        bbox_to_anchor=(0.0, 0.22 / height), handlelength=2.6, columnspacing=1.6,
-    )  # fmt: skip
-    if title:
-        figure.text(0.01, 1 - 0.08 / height, title, va="top", size=10.5, weight="bold")
+    mean = values.mean(0) if len(steps) else []
+    style = {"linestyle": DASHES[index % 8], "marker": marker, "markersize": 4}
+    return axes.plot(steps, mean, color=colour, gid="mean", **style)[0]

@@ -68,8 +68,9 @@ def styled() -> Iterator[None]:
     import matplotlib
 
     with matplotlib.rc_context():
-        matplotlib.rcParams.update({k: v for k, v in matplotlib.rcParamsDefault.items() if k != "backend"})
-        matplotlib.rcParams.update(_SETTINGS)
+        settings: Any = matplotlib.rcParams
+        settings.update({k: v for k, v in matplotlib.rcParamsDefault.items() if k != "backend"})
+        settings.update(_SETTINGS)
         yield
 
 
@@ -155,3 +156,10 @@ def shown(value: float | None, digits: int, *, sign: bool = False) -> str:
     if not float(text):
         text = text.lstrip("+-")
     return text.replace("-", "−")
+
+
+def legend_grid(figure: Figure, labels: list[str], width: float) -> tuple[int, float]:
+    """Columns of a legend that fits into `width` inches, and its height in inches (size 8.5, handles of 2.6)."""
+    widest = max((text_size(figure, label, size=8.5)[0] for label in labels), default=0.0) + 0.65
+    columns = max(1, min(len(labels), int(width / widest)))
+    return columns, 0.19 * math.ceil(len(labels) / columns)

@@ -33,7 +33,8 @@ class TrainLog:
         found = [(s, float(row[key])) for s, row in self.rows.items() if _is_number(row.get(key))]
         return np.array([s for s, _ in found], np.intp), np.array([v for _, v in found], np.float64)
 
-    def keys(self) -> list[str]:
+    @property
+    def metrics(self) -> list[str]:
         """Every metric, sorted."""
         return sorted({k for row in self.rows.values() for k in row} - {"step"})
 

@@ -10,12 +10,14 @@
 - `results`: the records
 """
 
+from reports.significance.analysis import PRIMARY, analyse, primary_metric
 from reports.significance.compare import Comparison, compare_value, describe
 from reports.significance.family import Test, compare_conditions, explored, planned
 from reports.significance.results import Analysis, Difference, Discordant, Exact, Family, Value
 from reports.significance.stack import Stack, stack
 
 __all__ = [
+    "PRIMARY",
     "Analysis",
     "Comparison",
     "Difference",
@@ -25,10 +27,12 @@ __all__ = [
     "Stack",
     "Test",
     "Value",
+    "analyse",
     "compare_conditions",
     "compare_value",
     "describe",
     "explored",
     "planned",
+    "primary_metric",
     "stack",
 ]

@@ -25,6 +25,8 @@ class Value:
     """How the interval was computed."""
     level: str = ""
     """`prompts` (another draw of prompts and images from the same checkpoint) or `new seeds, new prompts`."""
+    n: int = 0
+    """As the official script counts (prompts, images or questions), over all seeds."""
     n_prompts: int = 0
     """With a valid score."""
     n_seeds: int = 1

@@ -219,7 +219,7 @@ def _timed(reply: JudgeReply, seconds: float) -> JudgeReply:
 
 @JUDGES.register("micro")
 def load(argument: str = "") -> MicroJudge:
-    """The exact scene verifier of the micro world; `micro:flip=0.05,temperature=2` adds noise."""
+    """The exact scene verifier of the micro world; `micro:flip=0.05,temperature=2` or `micro:like=NAME` adds noise."""
     return MicroJudge(*noise_of("micro", argument))
 
 
@@ -228,19 +228,24 @@ def noise_of(name: str, argument: str) -> tuple[Any, str]:
 
     Args:
         name: of the judge, for messages.
-        argument: `flip=0.05,temperature=2`: fields of `harness.world.noise.NoiseModel`.
+        argument: `flip=0.05,temperature=2`: fields of `harness.world.noise.NoiseModel`; `like=NAME` takes a named
+            model of `noise_models.yaml`, which later fields change.
 
     Raises:
-        ConfigError: an unknown field or a value outside its range.
+        ConfigError: an unknown field or name, or a value outside its range.
     """
     if not argument:
         return None, ""
     from harness.config import apply_settings, build
-    from harness.world.noise import NoiseModel
+    from harness.world.noise import NoiseModel, named_noise
 
     settings = [part.strip() for part in argument.split(",") if part.strip()]
     try:
-        noise = build(NoiseModel, apply_settings({}, settings), where=f"judge {name}:{argument}")
+        fields = apply_settings({}, settings)
+        if "like" in fields:
+            fields = named_noise(str(fields.pop("like"))) | fields
+            settings = [f"{k}={v}" for k, v in fields.items()]  # the label says what the name stands for now
+        noise = build(NoiseModel, fields, where=f"judge {name}:{argument}")
     except ValueError as error:
         raise ConfigError(f"judge {name}:{argument}: {error}") from None
     return noise, ",".join(sorted(settings))

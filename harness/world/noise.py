@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from harness import seeds
-from harness.errors import ConfigError
+from harness.errors import ConfigError, unknown_name
 from harness.world.scene import SIZE_PX
 
 _EDGE = 1e-4
@@ -88,3 +88,19 @@ class NoiseModel:
         logit = np.log(p / (1.0 - p)) / self.temperature + self.bias + self.jitter * normal
         noisy = 1.0 / (1.0 + np.exp(-np.clip(logit, -60.0, 60.0)))
         return float(1.0 - noisy if chance < self.flip else noisy)
+
+
+def named_noise(name: str) -> dict[str, float]:
+    """Fields of a noise model that was fixed beforehand (`noise_models.yaml`, which gives the reason).
+
+    Raises:
+        ConfigError: no such name.
+    """
+    from importlib.resources import files
+
+    from harness.config import load_yaml
+
+    models = load_yaml((files("harness.world") / "noise_models.yaml").read_text(encoding="utf-8"))
+    if name not in models:
+        raise unknown_name("noise model", name, models)
+    return {k: v for k, v in models[name].items() if k != "reason"}

@@ -29,20 +29,34 @@ class MicroPrompts:
 
     Args:
         seed: of the run.
-        options: `kinds` and `styles` of `harness.decompose.micro.draw`.
+        options: `kinds` and `styles` of `harness.decompose.micro.draw`, and `damage`: shares of the semantic questions
+            that are lost, repeated or wrong, e.g. `{drop: 0.1}` (see `harness.decompose.perturb`).
+
+    Raises:
+        ConfigError: another option, or a damage that does not exist.
     """
 
     def __init__(self, seed: int, options: Mapping[str, Any]) -> None:
-        unknown = sorted(set(options) - {"kinds", "styles"})
+        unknown = sorted(set(options) - {"kinds", "styles", "damage"})
         if unknown:
-            raise ConfigError(f"prompt_options: unknown key {unknown[0]!r}. Allowed for micro prompts: kinds, styles.")
-        self._seed, self._options = seeds.derive("train-prompts", seed), dict(options)
+            raise ConfigError(
+                f"prompt_options: unknown key {unknown[0]!r}. Allowed for micro prompts: kinds, styles, damage."
+            )
+        self._options = dict(options)
+        self._seed = seeds.derive("train-prompts", seed)
+        self._drawing = {k: v for k, v in options.items() if k != "damage"}
+        self._damage: dict[str, float] = dict(options.get("damage") or {})
+        self.at(0)  # a wrong option is told before the first step
 
     def at(self, index: int) -> Prompt:
         """See `PromptSource`."""
         from harness.decompose.micro import draw
+        from harness.decompose.perturb import damage_questions
 
-        return draw(self._seed, index, split="train", **self._options).prompt
+        prompt = draw(self._seed, index, split="train", **self._drawing).prompt
+        for damage, share in self._damage.items():
+            prompt = damage_questions(prompt, damage, share)
+        return prompt
 
     @property
     def id(self) -> str:

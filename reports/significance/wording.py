@@ -58,7 +58,9 @@ def _main(d: Difference, is_planned: bool) -> str:
 
 
 def _limits(d: Difference) -> list[str]:
-    found = []
+    found: list[str] = []
+    if d.p is None:
+        return found
     if d.level == THESE_CHECKPOINTS:
         found.append("these checkpoints only")
     if d.distrust:

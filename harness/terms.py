@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -117,6 +117,59 @@ def make_terms(
         hi=hi,
         step=step,
     )
+
+
+def aligned(first: Terms, other: Terms, names: tuple[str, str] = ("the first", "the second")) -> Terms:
+    """`other` with the prompts and categories of `first`, in their order, ready to be paired.
+
+    Raises:
+        DataError: prompts, their categories, the weights or the range differ, so that the values do not compare;
+            `names` call the two, and an example is given.
+    """
+    order = _order(first, other, names)
+    own, theirs = np.array(first.categories, object)[first.cat], np.array(other.categories, object)[other.cat[order]]
+    if (differ := np.flatnonzero(own != theirs)).size:
+        i = int(differ[0])
+        raise DataError(
+            f"Prompt {first.prompts[i]} is of category {own[i]!r} in {names[0]} and {theirs[i]!r} in {names[1]}: the "
+            "data differ."
+        )
+    weights = dict(zip(other.categories, other.weights.tolist(), strict=True))
+    for category, weight in zip(first.categories, first.weights.tolist(), strict=True):
+        if abs(weights.get(category, 0.0) - weight) > _SLACK:
+            raise DataError(
+                f"Category {category!r} weighs {weight:.4g} in {names[0]} and {weights.get(category, 0.0):.4g} in "
+                f"{names[1]}: one of them has no valid score in some category, so they are means of different ones."
+            )
+    if (first.lo, first.hi) != (other.lo, other.hi):
+        raise DataError(
+            f"Scores range from {first.lo:g} to {first.hi:g} in {names[0]}, from {other.lo:g} to {other.hi:g} in "
+            f"{names[1]}; only values on one scale compare."
+        )
+    return replace(
+        other,
+        prompts=first.prompts,
+        num=other.num[order],
+        den=other.den[order],
+        planned=other.planned[order],
+        cat=first.cat,
+        categories=first.categories,
+        weights=first.weights,
+    )
+
+
+def _order(first: Terms, other: Terms, names: tuple[str, str]) -> NDArray[np.intp]:
+    """Where each prompt of `first` stands in `other`."""
+    place = {p: i for i, p in enumerate(other.prompts)}
+    absent, extra = [p for p in first.prompts if p not in place], sorted(set(place) - set(first.prompts))
+    if absent or extra:
+        example, holder = (absent[0], names[0]) if absent else (extra[0], names[1])
+        raise DataError(
+            f"The prompts differ: {example} is in {holder} only ({len(first.prompts):,} prompts in {names[0]}, "
+            f"{len(other.prompts):,} in {names[1]}, {len(absent) + len(extra):,} in one only). Evaluate both on the "
+            "same prompts."
+        )
+    return np.array([place[p] for p in first.prompts], np.intp)
 
 
 def observed_step(scores: ArrayLike, lo: float = 0.0, hi: float = 1.0) -> float:

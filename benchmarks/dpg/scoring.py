@@ -32,6 +32,8 @@ class Grid:
     """The same after the dependency filter; empty under `official`, which does not use them."""
     lost: list[str] = field(default_factory=list)
     """Categories of the questions that a missing picture keeps from the categories."""
+    dropped: list[str] = field(default_factory=list)
+    """Categories of the questions of a failed picture, which count nowhere."""
     n_questions: int = 1
     """Questions per crop; 1 where only crop scores are recorded."""
 
@@ -65,7 +67,7 @@ def _official(nodes: Sequence[Node], crops: Sequence[Answers]) -> Grid:
         try:
             filtered = filter_in_place(nodes, _known(nodes, crop))
         except MissingParent as error:
-            return Grid(score=None, failed=str(error))
+            return Grid(score=None, failed=str(error), dropped=[n.category for n in nodes])
         scores.append(sum(filtered.values()) / len(filtered))
     last = _known(nodes, crops[-1])
     raw = [(n.category, last[n.number]) for n in nodes]

@@ -135,12 +135,17 @@ def _categories(grids: Mapping[str, Sequence[Grid]], prefix: str, view: Callable
     names = {c for own in pairs.values() for c, _ in own} | {c for own in lost.values() for c in own}
     ordered = [c for c in CATEGORIES if c in names] + sorted(names - set(CATEGORIES) - {""})
     groups = list(dict.fromkeys(map(l1_of, ordered)))
-    rows = [_category(f"{prefix}L1/{g}", pairs, lost, [c for c in ordered if l1_of(c) == g]) for g in groups]
-    return rows + [_category(f"{prefix}L2/{c}", pairs, lost, [c]) for c in ordered]
+    asked = {p: {*(c for c, _ in pairs[p]), *lost[p], *(c for g in own for c in g.dropped)} for p, own in grids.items()}
+    rows = [_category(f"{prefix}L1/{g}", pairs, lost, asked, [c for c in ordered if l1_of(c) == g]) for g in groups]
+    return rows + [_category(f"{prefix}L2/{c}", pairs, lost, asked, [c]) for c in ordered]
 
 
 def _category(
-    metric: str, pairs: Mapping[str, Pairs], lost: Mapping[str, Sequence[str]], members: Sequence[str]
+    metric: str,
+    pairs: Mapping[str, Pairs],
+    lost: Mapping[str, Sequence[str]],
+    asked: Mapping[str, set[str]],
+    members: Sequence[str],
 ) -> Summary:
     values = {p: [v for c, v in own if c in members] for p, own in pairs.items()}
     n_lost = {p: sum(c in members for c in own) for p, own in lost.items()}
@@ -151,7 +156,7 @@ def _category(
     rows = [
         (p, "all", 100 * sum(own), float(len(own)), float(len(own) + n_lost[p]))
         for p, own in values.items()
-        if own or n_lost[p]
+        if not asked[p].isdisjoint(members)
     ]
     terms = make_terms(rows, {"all": 1.0}, hi=100.0, step=100 / max(planned for *_, planned in rows))
     return Summary(

@@ -86,10 +86,13 @@ class Means:
             return Summary(metric=key, value=None, n_missing=n_missing, method="no image has a value", extra=fields)
         if n_missing and all(map(math.isfinite, value_range)):
             fields["bounds"] = [self._filled(metric, ids, fill) for fill in value_range]
-        planned = [i for i in ids if metric == REWARD or i in values or i in missing]
         low, high = value_range
         terms = make_terms(
-            [(i, "all", of_prompt.get(i, 0.0), float(i in of_prompt), 1.0) for i in planned],
+            [
+                (i, "all", of_prompt.get(i, 0.0), float(i in of_prompt), float(self._is_planned(metric, i)))
+                for i in ids
+                if self._is_listed(metric, i)
+            ],
             {"all": 1.0},
             lo=low,
             hi=high,
@@ -104,6 +107,18 @@ class Means:
             terms=terms,
             **terms.interval(),
         )
+
+    def _is_planned(self, metric: str, id_: str) -> bool:
+        return metric == REWARD or id_ in self._values.get(metric, {}) or id_ in self._missing.get(metric, {})
+
+    def _is_listed(self, metric: str, id_: str) -> bool:
+        """Whether the terms of a metric name a prompt, which they also do where nothing of it is known.
+
+        Not every prompt has every part (those of one kind of question). A part that all prompts with a reward have
+        would have been there of a prompt without one: listed, runs that lost different prompts still pair.
+        """
+        of_metric, rewarded = self._values.get(metric, {}), self._values.get(REWARD, {})
+        return self._is_planned(metric, id_) or (id_ not in rewarded and rewarded.keys() <= of_metric.keys())
 
     def _filled(self, metric: str, ids: Sequence[str], fill: float) -> float:
         """The mean if every missing value were `fill`."""

@@ -154,8 +154,8 @@ def _bounds(cells: Mapping[str, Cell]) -> list[Chain] | None:
 
 def _terms(cells: Mapping[str, Cell], *, by_group: bool) -> Terms:
     """Questions of a type pooled; a type without any answer weighs nothing."""
-    weights = leaf_weights(cells, [t for t, c in cells.items() if c.total], by_group=by_group)
-    weights |= {t: 0.0 for t in cells if t not in weights}
+    leaves = leaf_weights(cells, [t for t, c in cells.items() if c.total], by_group=by_group)
+    weights = {t: leaves.get(t, 0.0) for t in cells}
     rows = [
         (id_, t, p.correct, float(p.answered), float(p.asked)) for t in weights for id_, p in cells[t].prompts.items()
     ]

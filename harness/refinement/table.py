@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.refinement.chains import RoundResult
-from harness.refinement.differences import Headlines, Parts
+from harness.refinement.differences import difference, headlines
 from harness.refinement.jobs import AGAIN, REFINE
 from harness.summary import value_object
-from harness.types import Prompt, Score
+from harness.types import Prompt, Score, Summary
 
 ORACLE_NOTE = (
     "Gate oracle is an upper bound: the benchmark's own verdicts choose the images that get a second attempt, so the "
@@ -38,17 +38,15 @@ def refinement_block(
         results: of all gates; the differences to the control need both arms.
         gate_judge, gate_reward: fingerprints; None without gate `verifier`.
     """
-    headlines = Headlines(benchmark, prompts)
-    base_parts = headlines.parts(base)
-    parts = {(r.gate, r.round, r.arm): headlines.parts(r.scores) for r in results}
+    first = headlines(benchmark, prompts, base)
+    values = {(r.gate, r.round, r.arm): headlines(benchmark, prompts, r.scores) for r in results}
     n_samples = len({s.key for s in base})
     rows = []
     for r in results:
         row: dict[str, Any] = {"gate": r.gate, "arm": r.arm, "round": r.round, "values": {}}
-        control = parts.get((r.gate, r.round, AGAIN)) if r.arm == REFINE else None
-        for metric, summary in headlines.values(r.scores).items():
-            mine = parts[r.gate, r.round, r.arm].get(metric)
-            row["values"][metric] = _cell(headlines, summary, mine, base_parts.get(metric), control, metric)
+        control = values.get((r.gate, r.round, AGAIN)) if r.arm == REFINE else None
+        for metric, summary in values[r.gate, r.round, r.arm].items():
+            row["values"][metric] = _cell(summary, first.get(metric), control)
         rows.append({**row, **_costs(r, n_samples)})
     named = [ORACLE_NOTE] if any(r.gate == "oracle" for r in results) else []
     return {
@@ -56,23 +54,16 @@ def refinement_block(
         "n_samples": n_samples,
         "gate_judge": gate_judge,
         "gate_reward": gate_reward,
-        "base": {m: value_object(s) for m, s in headlines.values(base).items()},
+        "base": {m: value_object(s) for m, s in first.items()},
         "rows": rows,
         "notes": [CONTROL_NOTE, *named, *notes],
     }
 
 
-def _cell(
-    headlines: Headlines,
-    summary: Any,
-    mine: Parts | None,
-    base: Parts | None,
-    control: Mapping[str, Parts | None] | None,
-    metric: str,
-) -> dict[str, Any]:
-    cell = {**value_object(summary), "minus_base": headlines.difference(mine, base)}
+def _cell(summary: Summary, base: Summary | None, control: Mapping[str, Summary] | None) -> dict[str, Any]:
+    cell = {**value_object(summary), "minus_base": difference(summary, base)}
     if control is not None:
-        cell["minus_control"] = headlines.difference(mine, control.get(metric))
+        cell["minus_control"] = difference(summary, control.get(summary.metric))
     return cell
 
 

@@ -13,7 +13,7 @@ from harness.evalconfig import EvalConfig, config_hash
 from harness.evaluate import evaluate, plan_stages
 from harness.models.base import Output, Policy
 from harness.progress import Silent
-from harness.refinement.differences import Headlines
+from harness.refinement.differences import NO_TERMS, difference, headlines
 from harness.refinement.gates import is_accepted, is_offered, is_right
 from harness.refinement.planning import planned_refinement
 from harness.refinement.table import ORACLE_NOTE
@@ -23,6 +23,7 @@ from harness.rewards import Reward, RewardValue
 from harness.stats import paired_difference
 from harness.types import Question, SampleKey, Score
 from tests.harness import toy
+from tests.harness.selections import CASES, draw, edition
 
 
 class Thinker(toy.Painter):
@@ -257,50 +258,31 @@ def test_gates_without_rounds_are_refused():
         EvalConfig(gates=["all"])
 
 
-@pytest.mark.parametrize("name", ["geneval", "tiif", "wise", "dpg"])
 @pytest.mark.parametrize("protocol", ["official", "corrected"])
-def test_every_headline_is_taken_apart_into_prompts(name, protocol):
-    """The decomposition gives back the official value, and its difference that of the values."""
-    headlines, x, y = two_selections(name, protocol)
-    for metric, part in headlines.parts(x).items():
-        other = headlines.parts(y)[metric]
-        assert part is not None
-        assert sum(part.shares.values()) == pytest.approx(1)
-        linear = part.unit * sum(part.shares[p] * part.scores[p] for p in part.shares)
-        assert linear == pytest.approx(part.theta, abs=1e-3 * part.unit)
-        d = headlines.difference(part, other)
-        assert d["est"] == part.theta - other.theta
+@pytest.mark.parametrize("case", [c for c in CASES if c != "gedit"])
+def test_the_difference_is_that_of_the_official_values(case, protocol):
+    x, y = two_selections(case, protocol)
+    for metric, mine in x.items():
+        d = difference(mine, y[metric])
+        assert d["est"] == mine.value - y[metric].value
         assert d["ci_low"] < d["est"] < d["ci_high"]
+        assert 0 < d["p"] <= 1
+        assert d["n_better"] + d["n_worse"] <= d["n_prompts"]
+        back = difference(y[metric], mine)
+        assert (back["est"], back["ci_low"], back["p"]) == pytest.approx((-d["est"], -d["ci_high"], d["p"]))
 
 
-def two_selections(name, protocol):
-    from harness.evaluate import make_benchmark
-
-    benchmark = make_benchmark(name, EvalConfig(protocol=protocol))
-    everything = benchmark.prompts()
-    prompts = {p.id: p for p in everything[:: max(1, len(everything) // 60)]}
-    rng = np.random.default_rng(0)
-
-    def draw():
-        found = []
-        for p in prompts.values():
-            metrics = {
-                "geneval": ["correct"],
-                "wise": ["score"],
-                "tiif": [f"question/{i}" for i in range(len(p.meta.get("questions", ())))],
-                "dpg": [f"question/{q['proposition_id']}" for q in p.meta.get("questions", ()) if name == "dpg"],
-            }[name]
-            for index in range(benchmark.samples_per_prompt):
-                key = SampleKey(benchmark=name, prompt_id=p.id, index=index)
-                found += [Score(key=key, metric=m, value=float(rng.random() < 0.7)) for m in metrics]
-        return found
-
-    return Headlines(benchmark, prompts), draw(), draw()
+def two_selections(case, protocol, **settings):
+    benchmark, prompts = edition(case, protocol, 60)
+    return [
+        headlines(benchmark, prompts, draw(benchmark, prompts, np.random.default_rng(seed), **settings))
+        for seed in (0, 1)
+    ]
 
 
 def test_a_mean_of_category_means_has_the_textbook_interval():
-    headlines, x, y = two_selections("geneval", "official")
-    prompts = headlines._prompts
+    benchmark, prompts = edition("geneval", "official", 60)
+    x, y = (draw(benchmark, prompts, np.random.default_rng(seed), samples=4) for seed in (0, 1))
     names = sorted({p.category for p in prompts.values()})
     cat = [names.index(p.category) for p in prompts.values()]
 
@@ -308,20 +290,34 @@ def test_a_mean_of_category_means_has_the_textbook_interval():
         return [np.mean([s.value for s in scores if s.key.prompt_id == p]) for p in prompts]
 
     d = paired_difference(per_prompt(x), per_prompt(y), cat, [1 / len(names)] * len(names))
-    ours = headlines.difference(headlines.parts(x)["overall"], headlines.parts(y)["overall"])
+    ours = difference(*(headlines(benchmark, prompts, s)["overall"] for s in (x, y)))
     assert (ours["est"], ours["ci_low"], ours["ci_high"]) == pytest.approx((d.est, d.low, d.high))
     assert ours["p"] == pytest.approx(d.p)
 
 
-def test_a_headline_that_is_no_weighted_mean_has_no_interval():
-    headlines, x, _ = two_selections("geneval", "official")
-    squared = headlines._benchmark.aggregate
-    headlines._benchmark.aggregate = lambda p, s: [
-        replace(row, value=row.value**2) for row in squared(p, s) if row.metric == "overall"
-    ]
-    part = headlines.parts(x)["overall"]
-    assert part is None
-    assert headlines.difference(part, part)["est"] is None
+def test_selections_that_lost_different_prompts_still_pair():
+    x, y = (v["overall"] for v in two_selections("geneval", "official", missing=0.2))
+    assert (x.terms.den == 0).tolist() != (y.terms.den == 0).tolist()
+    d = difference(x, y)
+    assert d["n_prompts"] == int(((x.terms.den > 0) & (y.terms.den > 0)).sum())
+    assert d["ci_low"] < x.value - y.value < d["ci_high"]
+
+
+def test_without_terms_on_one_scale_there_is_a_difference_but_no_interval():
+    x, y = (v["overall"] for v in two_selections("geneval", "official"))
+    for other, reason in ((None, NO_TERMS), (replace(y.terms, hi=2.0), "only values on one scale compare")):
+        d = difference(x, replace(y, terms=other))
+        assert d["est"] == x.value - y.value
+        assert (d["ci_low"], d["p"]) == (None, None)
+        assert reason in d["reason"]
+
+
+def test_without_a_value_there_is_no_difference():
+    x = two_selections("geneval", "official")[0]["overall"]
+    lost = replace(x, value=None, terms=None, method="tasks without a verdict")
+    assert difference(x, lost)["est"] is None
+    assert difference(lost, x)["reason"] == "tasks without a verdict"
+    assert difference(x, None)["reason"] == "no value"
 
 
 def test_a_mistyped_gate_judge_is_told_before_anything_is_made(tmp_path):

@@ -14,7 +14,7 @@ from harness.evaluate import evaluate
 from harness.progress import Silent
 from harness.rescore import rescore_run, terms_of_run
 from harness.stats import influence_values, score_bounds, score_interval
-from harness.terms import Terms, from_json, make_terms, observed_step, to_json
+from harness.terms import Terms, aligned, from_json, make_terms, observed_step, to_json
 from tests.harness.selections import CASES, draw, edition
 
 PROTOCOLS = ("official", "corrected")
@@ -126,6 +126,38 @@ def test_a_prompt_without_a_score_counts_one_where_nothing_else_is_said():
     assert terms.categories == ("x",)
 
 
+def test_terms_are_put_in_the_order_of_others():
+    first = small()
+    other = small(
+        prompts=("d", "b", "a", "c"),
+        num=np.array([4.0, 2.0, 1.0, 3.0]),
+        den=np.full(4, 4.0),
+        planned=np.arange(4.0, 8.0),
+        cat=np.array([0, 1, 1, 0]),
+        categories=("y", "x"),
+        weights=np.array([2 / 3, 1 / 3]),
+    )
+    found = aligned(first, other)
+    assert (found.prompts, found.categories) == (first.prompts, first.categories)
+    assert found.num.tolist() == [1.0, 2.0, 3.0, 4.0]
+    assert found.planned.tolist() == [6.0, 5.0, 7.0, 4.0]
+    assert theta(found) == pytest.approx(theta(other))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"prompts": ("a", "b", "c", "e")}, r"d is in before only \(4 prompts in before, 4 in after, 2 in one only"),
+        ({"cat": np.array([0, 1, 1, 1])}, "b is of category 'x' in before and 'y' in after"),
+        ({"weights": np.array([0.0, 1.0])}, "Category 'x' weighs 0.3333 in before and 0 in after"),
+        ({"hi": 10.0}, "from 0 to 1 in before, from 0 to 10 in after"),
+    ],
+)
+def test_terms_that_do_not_compare_are_refused(changes, message):
+    with pytest.raises(DataError, match=message):
+        aligned(small(), small(**changes), ("before", "after"))
+
+
 def test_the_step_of_free_scores_is_the_smallest_gap_seen():
     assert observed_step([0.0, 1.0, 1.0, 0.25]) == 0.25
     assert observed_step([0.3, 0.1 + 0.2, 1.0]) == pytest.approx(0.7)
@@ -185,6 +217,17 @@ def test_the_headlines_list_every_prompt_also_without_a_score(case):
     assert set(listed) == set(prompts)
 
 
+@settings(max_examples=4, deadline=None)
+@given(seeds=st.lists(st.integers(0, 10**6), min_size=2, max_size=2, unique=True))
+@pytest.mark.parametrize("case", CASES)
+def test_runs_that_lost_different_prompts_pair_in_every_row(case, seeds):
+    x, y = ({r.metric: r for r in table(case, "official", seed, missing=0.2)[2]} for seed in seeds)
+    for metric in x.keys() & y.keys():
+        a, b = x[metric].terms, y[metric].terms
+        if a is not None and b is not None and np.array_equal(a.weights, b.weights):  # no TIIF type lost altogether
+            assert aligned(a, b).prompts == a.prompts
+
+
 def test_missing_as_zero_leaves_nothing_missing():
     benchmark, prompts = edition("gedit", "official")
     benchmark = type(benchmark)(
@@ -200,7 +243,7 @@ def test_missing_as_zero_leaves_nothing_missing():
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("run")
-    config = EvalConfig(benchmarks=["geneval", "wise"], limit=12, samples_per_prompt=2, out=str(out))
+    config = EvalConfig(benchmarks=["geneval", "wise"], limit=6, samples_per_prompt=2, out=str(out))
     evaluate(config, "micro", Silent())
     return out
 

@@ -18,6 +18,7 @@ from harness.images import ref_of_image
 from harness.judges.base import Answer, Judge, JudgeReply, JudgeRequest
 from harness.models.base import Output, Policy
 from harness.registry import BENCHMARKS, JUDGES, MODELS
+from harness.terms import make_terms
 from harness.types import Prompt, Question, Score, Summary
 
 N_QUESTIONS = 3
@@ -78,7 +79,10 @@ class Toy(Benchmark):
     def aggregate(self, prompts, scores):
         known = [s.value for s in scores if s.value is not None]
         mean = sum(known) / len(known) if known else None
-        return [Summary(metric="overall", value=mean, n=len(prompts), n_missing=len(scores) - len(known))]
+        own = {p: [s.value for s in scores if s.key.prompt_id == p] for p in prompts}
+        rows = [(p, "all", sum(v or 0 for v in vs), len(vs) - vs.count(None), len(vs)) for p, vs in own.items()]
+        terms = make_terms(rows, {"all": 1.0}, step=1 / 6)
+        return [Summary(metric="overall", value=mean, n=len(prompts), n_missing=len(scores) - len(known), terms=terms)]
 
     def find_image(self, root: Path, prompt, index):
         path = root / f"{prompt.id.split('/')[1]}_{index}.png"

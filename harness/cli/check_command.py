@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -182,5 +183,8 @@ def _print(found: Any) -> None:
 def _object(found: Any) -> dict[str, Any]:
     """The answer as JSON: the check's fields, with each benchmark's decision flattened into its row."""
     data = {"answer": found.answer, "exit_code": found.exit_code, **dataclasses.asdict(found)}
-    data["benchmarks"] = {row.pop("benchmark"): row for row in data.pop("rows")}
+    rows = data.pop("rows")
+    for row in rows:
+        row["scale"] = [v if math.isfinite(v) else None for v in row["scale"]]
+    data["benchmarks"] = {row.pop("benchmark"): row for row in rows}
     return data

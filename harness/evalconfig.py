@@ -12,6 +12,9 @@ from harness.errors import ConfigError
 from harness.models.base import GenerationParams
 from harness.types import Profile, Protocol
 
+SAMPLES = ("benchmarks", "profile", "seeds", "samples_per_prompt", "limit", "options", "generation")
+"""Settings that decide which samples exist; who judges them again asks for the same."""
+
 Gate = Literal["all", "self", "verifier", "oracle"]
 
 

@@ -163,11 +163,11 @@ def _benchmark_names(parts: list[str]) -> list[str]:
 
 def _config_of(run: Path) -> dict[str, Any]:
     """Settings of a finished run that decide which samples exist."""
+    from harness.evalconfig import SAMPLES
     from harness.models.stored import run_manifest
 
     config = run_manifest(run)["config"]
-    kept = ("benchmarks", "profile", "seeds", "samples_per_prompt", "limit", "options", "generation")
-    return {k: config[k] for k in kept if k in config}
+    return {k: config[k] for k in SAMPLES if k in config}
 
 
 def _evaluate(config: Any, as_json: bool, full: bool) -> int:

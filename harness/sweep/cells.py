@@ -11,7 +11,7 @@ from typing import Any
 
 from harness import config as configs
 from harness.errors import ConfigError
-from harness.evalconfig import EvalConfig, fold_benchmark_options
+from harness.evalconfig import SAMPLES, EvalConfig, fold_benchmark_options
 from harness.sweep.config import SweepConfig
 
 BASE = "base"
@@ -54,7 +54,7 @@ def expand(config: SweepConfig, out: Path) -> list[Cell]:
     Raises:
         ConfigError: a setting of a cell is wrong; all are built and checked here, before anything runs.
     """
-    evaluations = [_evaluation(name, dict(settings)) for name, settings in config.evaluate.items()]
+    evaluations = [_evaluation(name, config) for name in config.evaluate]
     evaluations.sort(key=lambda s: bool(s.images_of))
     cells: list[Cell] = []
     if config.base is not None:
@@ -148,6 +148,7 @@ def _training(config: SweepConfig, name: str, settings: dict[str, Any], seed: in
     prepare = getattr(run, "prepare", None)
     prepared = prepare(data) if prepare is not None else data
     typed = configs.build(typing.get_type_hints(run)["config"], prepared, where=f"condition {name} on {path.stem}")
+    _check_rewards(typed)
     data["steps"] = typed.steps
     return data
 
@@ -171,10 +172,27 @@ def _remove(data: dict[str, Any], key: str, path: Path) -> None:
     del data[last]
 
 
-def _evaluation(name: str, settings: dict[str, Any]) -> Step:
+def _check_rewards(typed: Any) -> None:
+    """Builds the rewards of a cell once, for their options; no judge is started.
+
+    Raises:
+        ConfigError: an unknown reward or option.
+    """
+    from harness.rewards import make_reward
+
+    reward = getattr(typed, "reward", None)
+    for name in reward.weights if reward is not None else ():
+        make_reward(name, reward.options.get(name))
+
+
+def _evaluation(name: str, config: SweepConfig) -> Step:
     from harness.registry import BENCHMARKS
 
+    settings = dict(config.evaluate[name])
     images_of = settings.pop("images_of", "")
+    if images_of:  # the same samples are asked for as were made
+        own = config.evaluate[images_of]
+        settings = {k: own[k] for k in own if k in SAMPLES or k in BENCHMARKS.names()} | settings
     folded = fold_benchmark_options(settings, BENCHMARKS.names())
     configs.build(EvalConfig, {**folded, "models": ["micro"]}, where=f"evaluate.{name}")
     return Step(name=f"eval-{name}", settings=settings, images_of=f"eval-{images_of}" if images_of else "")

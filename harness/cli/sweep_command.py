@@ -116,13 +116,16 @@ def _run(cells: list[Any], jobs: int, executor: str) -> list[Any]:
 
 
 def _report(config: Any, name: str, cells: list[Any], out: Path) -> list[Path]:
+    """Reports of all evaluations; returns the files to look at first."""
     from harness.registry import resolve
     from harness.sweep.index import write_index
 
-    written: list[Path] = []
-    for folder in write_index(config, name, cells, out):
-        written += resolve("reports.sweeps:write")(folder)
-    return written
+    folders = write_index(config, name, cells, out)
+    for folder in folders:
+        design = resolve("reports.groups:read_sweep")(folder)
+        resolve("reports.report:make_report")(design, folder / "report", formats=("md", "csv", "tex"))
+    agreement = resolve("reports.judges:write_agreement")(folders, out / "results") if len(folders) > 1 else None
+    return [*(f / "report" / "report.md" for f in folders), *([agreement] if agreement else [])]
 
 
 def _show(config: Any, name: str, cells: list[Any], out: Path, as_json: bool) -> int:

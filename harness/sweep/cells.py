@@ -180,9 +180,9 @@ def _check_rewards(typed: Any) -> None:
     """
     from harness.rewards import make_reward
 
-    reward = getattr(typed, "reward", None)
-    for name in reward.weights if reward is not None else ():
-        make_reward(name, reward.options.get(name))
+    if hasattr(typed, "reward"):
+        for name in typed.reward.weights:
+            make_reward(name, typed.reward.options.get(name))
 
 
 def _evaluation(name: str, config: SweepConfig) -> Step:

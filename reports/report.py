@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -138,8 +138,17 @@ def draw(analysis: Analysis, design: Design, out: Path) -> list[Path]:
             title = f"{identity['title']}, judge {identity['judge']}"
             files += category_bars(cells, out / f"values-{stem(identity['table'])}", title=title)
     if design.train:
-        files += learning_curves(design.train, {"reward/mean": "reward"}, out / "learning")
+        files += learning_curves(design.train, _learning_keys(design.train), out / "learning")
     return files
+
+
+def _learning_keys(train: Mapping[str, Sequence[Path]]) -> dict[str, str]:
+    """Every arm's own training signal, and the held-out headlines that training measured."""
+    from reports.plots.trainlog import read_log
+
+    found = {m for arm in train.values() for path in arm[:1] for m in read_log(path).metrics}
+    held_out = sorted(m for m in found if m.startswith("held_out/") and "/overall" in m)
+    return {"reward/mean": "own reward"} | {m: m.removeprefix("held_out/") + ", held out" for m in held_out}
 
 
 def _forest(rows: Sequence[Difference], out: Path) -> list[Path]:
@@ -182,11 +191,13 @@ def _category_cells(
     run = design.condition(names[0]).runs[0]
     details, first = tuple(run.block(benchmark).get("details", ())), primary_metric(run, benchmark)
     suffix = f"/{first.rpartition('/')[2]}" if benchmark in ("tiif", "gedit") and first else ""
+    held = {v.metric for v in analysis.values if v.benchmark == benchmark}
+    shown = {m for m in held if m.endswith(suffix) and "/" in m and not m.startswith("overall")}
+    coarse = {m for m in shown if not m.startswith(details)}
+    shown = coarse or {m for m in shown if m.startswith(details[:1])}
     cells: dict[str, dict[str, tuple[float | None, float | None, float | None]]] = {n: {} for n in names}
     for v in analysis.values:
-        if v.benchmark != benchmark or v.condition not in cells or v.metric.startswith(details):
-            continue
-        if v.metric.endswith(suffix) and "/" in v.metric and not v.metric.startswith("overall"):
+        if v.benchmark == benchmark and v.condition in cells and v.metric in shown:
             cells[v.condition][v.metric.removesuffix(suffix)] = (v.value, v.low, v.high)
     return cells if any(cells.values()) else {}
 

@@ -202,12 +202,12 @@ def _print_differences(console: Console, rows: tuple[Difference, ...], title: st
 
     table = Table(title=_plain(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("", overflow="fold")
-    for name in ("difference", "95 % interval", "p", "80 % power", "n"):
-        table.add_column(name, justify="right", overflow="fold")
+    for name in ("difference", "95 % interval", "p", "MDE", "n"):
+        table.add_column(name, justify="right", no_wrap=True)
     has_missing = any(d.n_missing_x + d.n_missing_y for d in rows)
     if has_missing:
         table.add_column("missing", justify="right")
-    table.add_column("significant")
+    table.add_column("shown")
     for condition in dict.fromkeys(d.x for d in rows):
         table.add_row(_plain(condition), style="bold")
         for d in (d for d in rows if d.x == condition):
@@ -225,7 +225,7 @@ def _difference_cells(d: Difference, has_missing: bool) -> list[str]:
     mde = d.mde if d.mde_family is None else d.mde_family
     p = d.p if d.p_adjusted is None else d.p_adjusted
     shown = "—" if p is None else "<0.0001" if p < 1e-4 else f"{p:.4f}"
-    answer = "—" if p is None else ("yes, higher" if (d.est or 0) > 0 else "yes, lower") if is_significant(d) else "no"
+    answer = "—" if p is None else ("higher" if (d.est or 0) > 0 else "lower") if is_significant(d) else "no"
     missing = [f"{d.n_missing_x + d.n_missing_y:,}"] if has_missing else []
     size = "—" if mde is None else effect_size(mde, d.scale)
     return [f"  {d.benchmark}", est, interval, shown, size, f"{d.n_prompts:,}", *missing, answer]
@@ -242,7 +242,7 @@ def _remarks(rows: tuple[Difference, ...]) -> Iterator[str]:
         seeds = ", ".join(dict.fromkeys(f"{d.seeds_x} + {d.seeds_y}" for d in of))
         only = level == "these checkpoints"
         yield f"about {level}{' only' if only else ''} ({tests}{'' if only else f'; training seeds {seeds}'})"
-    yield "80 % power: smallest true difference that such a comparison would find, after the correction"
+    yield "MDE: smallest true difference that such a comparison finds with 80 % power, after the correction"
     for d in rows:
         if d.p is None:
             yield f"{d.x}, {d.benchmark}: {d.verdict}"

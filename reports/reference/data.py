@@ -127,4 +127,9 @@ class Reference:
 
     def numbers_of_notes(self) -> list[int]:
         """Inconsistencies that concern any value or claim, sorted."""
-        return sorted({n for v in (*self.values, *self.claims) for n in v.inconsistencies})
+        found = {n for v in self.values for n in v.inconsistencies}
+        return sorted(found | {n for c in self.claims for n in c.inconsistencies})
+
+    def sources(self) -> list[str]:
+        """Short names of the sources in use."""
+        return list(dict.fromkeys([*(v.source for v in self.values), *(c.source for c in self.claims)]))

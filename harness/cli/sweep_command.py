@@ -29,6 +29,13 @@ from harness.cli.options import json_option, load_plugins, plugin_option, split_
     default="local",
     help="Processes of this machine, or Ray (RAY_ADDRESS, or a local one).  [default: local]",
 )
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="ROW=MODEL",
+    help="With table1 to table5: a checkpoint for rows whose model is not public; repeatable.",
+)
 @click.option("--dry-run", is_flag=True, help="Only show the cells, what is finished, and what the rest takes.")
 @click.option(
     "--set",
@@ -46,6 +53,7 @@ def command(
     cell: str | None,
     only: tuple[str, ...],
     executor: str,
+    models: tuple[str, ...],
     dry_run: bool,
     settings: tuple[str, ...],
     plugins: tuple[str, ...],
@@ -53,14 +61,16 @@ def command(
 ) -> int:
     """Train and evaluate every condition of SWEEP with every seed, then report what differs.
 
-    SWEEP is a shipped name (`run.py list sweeps`) or a YAML file. Every cell is an ordinary training run with ordinary
-    evaluations; repeating the command runs what is unfinished.
+    SWEEP is a shipped name (`run.py list sweeps`), a YAML file, or a table of the paper (table1 to table5). Every cell
+    is an ordinary training run with ordinary evaluations; repeating the command runs what is unfinished.
     """
     load_plugins(plugins)
     if name.removeprefix("table").isdigit():
-        from harness.sweep.papertables import run_table
-
-        return run_table(name, out or Path("runs") / f"sweep-{name}", settings, dry_run=dry_run, as_json=as_json)
+        if settings or only:
+            raise click.UsageError("--set and --only change grids; a table's rows are given by the paper.")
+        return _table(name, out or Path("runs") / f"sweep-{name}", models, cell, jobs, executor, dry_run, as_json)
+    if models:
+        raise click.UsageError("--model fills rows of the paper's tables (table1 to table5).")
     from harness.sweep.cells import expand, part
     from harness.sweep.config import load_sweep
 
@@ -75,16 +85,50 @@ def command(
     stop_on_sigterm()
     outcomes = _run(chosen, jobs, executor)
     folders = [] if cell else _report(config, short, everything, out)
+    return _finish(chosen, outcomes, out, folders, as_json)
+
+
+def _table(
+    name: str,
+    out: Path,
+    models: tuple[str, ...],
+    cell: str | None,
+    jobs: int,
+    executor: str,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    from harness.sweep.cells import part
+    from harness.sweep.papertables import show, table_sweep, write_report
+
+    sweep = table_sweep(name, out, models)
+    if dry_run:
+        show(sweep, as_json)
+        return 0
+    stop_on_sigterm()
+    chosen = part(sweep.cells, cell) if cell else list(sweep.cells)
+    outcomes = _run(chosen, jobs, executor)
+    for key, reason in sweep.left_out.items():
+        click.echo(f"{key}: left empty: {reason}", err=True)
+    return _finish(chosen, outcomes, out, [] if cell else write_report(sweep, out), as_json)
+
+
+def _finish(chosen: list[Any], outcomes: list[Any], out: Path, files: list[Path], as_json: bool) -> int:
     unfinished = [o for o in outcomes if o.state != "done"]
     if as_json:
-        click.echo(json.dumps({"sweep": str(out), "cells": len(chosen), "reports": [str(f) for f in folders],
-                               "unfinished": {o.label: o.message or o.state for o in unfinished}}))  # fmt: skip
+        found = {
+            "sweep": str(out),
+            "cells": len(chosen),
+            "reports": [str(f) for f in files],
+            "unfinished": {o.label: o.message or o.state for o in unfinished},
+        }
+        click.echo(json.dumps(found))
     else:
         for outcome in unfinished:
             click.echo(f"{outcome.label}: {outcome.state}. {outcome.message}", err=True)
         click.echo(f"{len(chosen) - len(unfinished)} of {len(chosen)} cells are finished. Sweep directory: {out}")
-        for folder in folders:
-            click.echo(f"  {folder}")
+        for file in files:
+            click.echo(f"  {file}")
     if unfinished:
         click.echo("Repeat the command to run the rest.", err=True)
     return 3 if unfinished else 0

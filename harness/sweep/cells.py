@@ -143,7 +143,7 @@ def _training(config: SweepConfig, name: str, settings: dict[str, Any], seed: in
     for key in config.unset:
         _remove(data, key, path)
     for key, value in {**config.set, **settings, "seed": seed}.items():
-        _put(data, key, value, f"condition {name}")
+        put_setting(data, key, value, f"condition {name}")
     run = TRAINERS.get(data.get("kind", ""))
     prepare = getattr(run, "prepare", None)
     prepared = prepare(data) if prepare is not None else data
@@ -153,7 +153,12 @@ def _training(config: SweepConfig, name: str, settings: dict[str, Any], seed: in
     return data
 
 
-def _put(data: dict[str, Any], key: str, value: Any, where: str) -> None:
+def put_setting(data: dict[str, Any], key: str, value: Any, where: str) -> None:
+    """Sets `a.b.c` in nested settings.
+
+    Raises:
+        ConfigError: the path leads through something that holds no keys; `where` is named.
+    """
     *parents, last = key.split(".")
     for parent in parents:
         inner = data.setdefault(parent, {})

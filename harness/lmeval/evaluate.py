@@ -1,0 +1,318 @@
+"""lm-eval tasks into a run directory: the same summary, terms and scores as `run.py eval`, one benchmark per task."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import json
+import logging
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.errors import ConfigError, DataError, unknown_name
+from harness.evalconfig import config_hash
+from harness.manifest import Manifest
+from harness.models.load import load_policy, short_name
+from harness.store import RunDirectory
+from harness.summary import summary_object, value_object
+from harness.terms import Terms, make_terms
+from harness.terms import to_json as terms_to_json
+from harness.types import SampleKey, Score, Summary
+
+TASKS = Path(__file__).parent / "tasks"
+"""Folder of the shipped tasks."""
+DEFAULT = ("micro_plan_choice", "micro_plan_cloze", "micro_plan_write")
+PREFIX = "lm-eval/"
+"""Of the benchmark names in the run directory."""
+_BOUNDED = frozenset({"acc", "acc_norm", "acc_mutual_info", "exact_match", "em", "f1"})
+"""Metrics whose scores lie between 0 and 1; a task's `metadata: {bounded: [...]}` names more."""
+_BITS = "bits_per_byte"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextConfig:
+    """One evaluation of a policy's text."""
+
+    model: str = "micro"
+    """As `run.py eval` takes it."""
+    tasks: list[str] = field(default_factory=lambda: list(DEFAULT))
+    """Names of lm-eval tasks, groups or tags."""
+    task_dirs: list[str] = field(default_factory=list)
+    """More folders with task files."""
+    limit: int | None = None
+    """First documents of each task only."""
+    num_fewshot: int | None = None
+    """Examples before each document; None takes the task's own number."""
+    batch_size: int | None = None
+    """None takes the policy's own; results do not depend on it."""
+    device: str = "cpu"
+    seed: int = 0
+    """Of sampled text and of the choice of examples."""
+    out: str | None = None
+    """Run directory; None makes one below `runs/`."""
+
+    def identity(self, fingerprint: str) -> dict[str, Any]:
+        """What gives the records of a run directory their meaning."""
+        kept = {k: getattr(self, k) for k in ("model", "tasks", "limit", "num_fewshot", "seed")}
+        return {"kind": "lm-eval", "policy": fingerprint, "lm_eval": lm_eval_version(), **kept}
+
+
+@dataclass(slots=True, kw_only=True)
+class TaskResult:
+    """One lm-eval task as a benchmark of a run."""
+
+    block: dict[str, Any]
+    """Its part of summary.json."""
+    terms: dict[str, Terms]
+    scores: list[Score]
+    prompts: list[dict[str, Any]]
+
+
+def lm_eval_version() -> str:
+    """The installed version.
+
+    Raises:
+        ConfigError: lm-eval is not installed.
+    """
+    try:
+        return importlib.metadata.version("lm-eval")
+    except importlib.metadata.PackageNotFoundError:
+        raise ConfigError(
+            "lm-eval is not installed; it comes with the extra: pip install 'ummbench[lm-eval]'."
+        ) from None
+
+
+def evaluate_text(config: TextConfig) -> dict[str, Any]:
+    """Evaluates the policy's text on the tasks and returns the summary; writes the run directory.
+
+    Raises:
+        ConfigError: lm-eval is missing, or has no task of a name.
+        PolicyError: the model has no text side.
+        StoreError: the directory belongs to another evaluation.
+    """
+    lm_eval_version()
+    manager, names = _task_manager(config)
+    policy = load_policy(config.model, device=config.device)
+    try:
+        from harness.lmeval.model import UmmbenchLM
+
+        model = UmmbenchLM(policy, batch_size=config.batch_size, seed=config.seed)
+        identity = config.identity(policy.fingerprint)
+        path = Path(config.out) if config.out else _default_path(config, identity)
+        with RunDirectory(path, writable=True) as run:
+            manifest = Manifest(run, identity, {k: getattr(config, k) for k in config.__slots__})
+            manifest.update()
+            output = _simple_evaluate(config, model, manager, names)
+            return _write(run, manifest, config.model, output, model.n_truncated)
+    finally:
+        policy.close()
+
+
+def _default_path(config: TextConfig, identity: dict[str, Any]) -> Path:
+    return Path("runs") / f"text-{short_name(config.model)}-{config_hash(identity)}"
+
+
+def _task_manager(config: TextConfig) -> tuple[Any, list[str]]:
+    """Knows the shipped and given tasks; lm-eval's own, which take seconds to index, only where one is asked for."""
+    from lm_eval.tasks import TaskManager
+
+    folders = [str(TASKS), *config.task_dirs]
+    missing = [f for f in folders if not Path(f).is_dir()]
+    if missing:
+        raise ConfigError(f"{missing[0]}: no such folder with task files.")
+    manager = TaskManager(include_path=folders, include_defaults=False)
+    if not set(config.tasks) <= set(manager.all_tasks):
+        manager = TaskManager(include_path=folders, include_defaults=True)
+    for name in config.tasks:
+        if name not in manager.all_tasks:
+            raise unknown_name("lm-eval task", name, _near(name, manager.all_tasks))
+    return manager, list(dict.fromkeys(config.tasks))
+
+
+def _near(name: str, known: Sequence[str]) -> list[str]:
+    """A handful of the thousands of names: the shipped ones and those that begin alike."""
+    from harness.errors import near_misses
+
+    return [*DEFAULT, *(k for k in near_misses(name, known, n=5) if k not in DEFAULT)]
+
+
+def _simple_evaluate(config: TextConfig, model: Any, manager: Any, names: list[str]) -> dict[str, Any]:
+    from lm_eval.evaluator import simple_evaluate
+
+    with _quiet():
+        found = simple_evaluate(
+            model=model,
+            tasks=list(names),
+            task_manager=manager,
+            num_fewshot=config.num_fewshot,
+            limit=config.limit,
+            bootstrap_iters=0,
+            log_samples=True,
+            random_seed=config.seed,
+            numpy_random_seed=config.seed,
+            torch_random_seed=config.seed,
+            fewshot_random_seed=config.seed,
+        )
+    if found is None:
+        raise DataError("lm-eval returned nothing; it does so on all but the first of several processes.")
+    return dict(found)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """lm-eval's prints go to standard error, where its bars are; of its log only errors are shown."""
+    logger = logging.getLogger("lm_eval")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        logger.setLevel(before)
+
+
+def _write(
+    run: RunDirectory, manifest: Manifest, model: str, output: dict[str, Any], n_truncated: int
+) -> dict[str, Any]:
+    tasks = {name: task_result(name, output) for name in output["samples"]}
+    if n_truncated:
+        for t in tasks.values():
+            t.block["notes"] = [f"{n_truncated} contexts of this run were too long and were cut at their beginning."]
+    blocks = {PREFIX + name: t.block for name, t in tasks.items()}
+    manifest.data["data"] = {PREFIX + n: {"id": t.block["data"], "n_prompts": len(t.prompts)} for n, t in tasks.items()}
+    summary = summary_object(str(run.path), "text", "official", model, blocks, 0.0)
+    run.write_records("scores.jsonl", [s for t in tasks.values() for s in t.scores])
+    run.write_records("prompts.jsonl", [p for t in tasks.values() for p in t.prompts])
+    run.write_records("samples.jsonl", [s for name in tasks for s in _samples(name, output["samples"][name])])
+    run.write_json("terms.json", {PREFIX + name: terms_to_json(t.terms) for name, t in tasks.items()})
+    run.write_json("summary.json", summary)
+    manifest.update(status="complete")
+    return summary
+
+
+def task_result(name: str, output: dict[str, Any]) -> TaskResult:
+    """One task of lm-eval's output as a benchmark: every metric that is a mean over documents gets terms.
+
+    Args:
+        name: a task in `output["samples"]`.
+        output: what `lm_eval.simple_evaluate(log_samples=True)` returns.
+
+    Raises:
+        DataError: a value that terms give differs from lm-eval's own.
+    """
+    samples, values = output["samples"][name], output["results"][name]
+    bounded = _BOUNDED | set((output["configs"][name].get("metadata") or {}).get("bounded", ()))
+    lower = {m for m, up in (output.get("higher_is_better", {}).get(name) or {}).items() if up is False}
+    cells: dict[str, Any] = {}
+    terms: dict[str, Terms] = {}
+    scores: list[Score] = []
+    for full, value in values.items():
+        metric, comma, chosen = full.partition(",")
+        if not comma or metric.endswith("_stderr") or not isinstance(value, int | float):
+            continue
+        key = metric if chosen == "none" else f"{metric}/{chosen}"
+        rows = [s for s in samples if s["filter"] == chosen]
+        made = _terms(name, metric, rows, metric in bounded)
+        extra = {"higher_is_better": False} if metric in lower else {}
+        stderr = values.get(f"{metric}_stderr,{chosen}")
+        if isinstance(stderr, int | float):
+            extra["lm_eval_stderr"] = stderr
+        summary = {"method": "none: not a mean over documents"}
+        if made is not None and _agrees(made, float(value)):
+            terms[key], summary = made, made.interval()
+            scores += [Score(key=_key(name, s), metric=key, value=_number(s[metric])) for s in rows]
+        elif metric in bounded:
+            raise DataError(f"{name}: {metric} is {value} by lm-eval and another number as a mean over its documents.")
+        cells[key] = value_object(Summary(metric=key, value=_finite(value), n=len(rows), extra=extra, **summary))
+    first = {s["doc_id"]: s for s in samples}
+    block = {
+        "judge": f"lm-eval {lm_eval_version()}",
+        "judge_prompt": "",
+        "data": _data_id(name, output, first),
+        "title": f"lm-eval {name}",
+        "headline": list(terms) or list(cells),
+        "details": [],
+        "n_prompts": len(first),
+        "n_samples": len(first),
+        "n_answers": max(len(scores), 1),
+        "n_missing": 0,
+        "values": cells,
+    }
+    prompts = [
+        {"benchmark": PREFIX + name, "id": _id(name, s), "text": _context(s), "category": "", "source_images": []}
+        for s in first.values()
+    ]
+    return TaskResult(block=block, terms=terms, scores=scores, prompts=prompts)
+
+
+def _terms(name: str, metric: str, rows: Sequence[dict[str, Any]], is_bounded: bool) -> Terms | None:
+    """A mean over documents, or bits over bytes; None for anything else."""
+    values = [s.get(metric) for s in rows]
+    if metric == _BITS and all(isinstance(v, tuple | list) and len(v) == 2 for v in values):
+        parts = [(_id(name, s), "all", -v[0] / math.log(2), float(v[1])) for s, v in zip(rows, values, strict=True)]
+        if not all(math.isfinite(p[2]) for p in parts):
+            return None
+        return make_terms([(*p, p[3]) for p in parts], {"all": 1.0}, lo=0.0, hi=math.inf, step=1e-6)
+    if not all(isinstance(v, int | float) and math.isfinite(v) for v in values):
+        return None
+    limits = {} if is_bounded else {"lo": -math.inf, "hi": math.inf, "step": 1e-6}
+    return make_terms(
+        [(_id(name, s), "all", float(v), 1.0) for s, v in zip(rows, values, strict=True)], {"all": 1.0}, **limits
+    )
+
+
+def _agrees(terms: Terms, value: float) -> bool:
+    mean = float(terms.num.sum() / terms.den.sum()) if terms.den.sum() else math.nan
+    return math.isclose(mean, value, rel_tol=1e-9, abs_tol=1e-9)
+
+
+def _id(name: str, sample: dict[str, Any]) -> str:
+    return f"{name}/{sample['doc_id']:05d}"
+
+
+def _key(name: str, sample: dict[str, Any]) -> SampleKey:
+    return SampleKey(benchmark=PREFIX + name, prompt_id=_id(name, sample))
+
+
+def _number(value: Any) -> float:
+    """A document's score; of bits per byte, which is a pair, the ratio."""
+    return float(value) if isinstance(value, int | float) else -value[0] / math.log(2) / value[1]
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _context(sample: dict[str, Any]) -> str:
+    """The text that the model was given, of the document's first request."""
+    arguments = sample["arguments"]
+    first = arguments.get("gen_args_0", {}).get("arg_0", "") if isinstance(arguments, dict) else arguments[0][0]
+    return str(first)
+
+
+def _data_id(name: str, output: dict[str, Any], first: dict[int, dict[str, Any]]) -> str:
+    """Task, version, examples given, and a hash of the documents and the texts made of them."""
+    parts = [f"{s['doc_hash']} {s['prompt_hash']} {s['target_hash']}" for _, s in sorted(first.items())]
+    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+    version, shots = output["versions"].get(name), output["n-shot"].get(name, 0)
+    return f"{name} v{version}, {shots} examples, {digest}"
+
+
+def _samples(name: str, samples: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """What lm-eval recorded of each document, as plain JSON values."""
+    for s in samples:
+        metrics = {m: s.get(m) for m in s["metrics"]}
+        record = {
+            "benchmark": PREFIX + name,
+            "id": _id(name, s),
+            "filter": s["filter"],
+            "target": s["target"],
+            "responses": s["filtered_resps"],
+            "metrics": metrics,
+        }
+        yield json.loads(json.dumps(record, default=str), parse_constant=str)

@@ -26,6 +26,9 @@ class Adapter:
 
     def __init__(self, run: Run, benchmark: str) -> None:
         self.reason = ""
+        self._benchmark: Any = None
+        self._gate: Any = None
+        self._prompts: dict[str, Any] = {}
         self._block = run.block(benchmark)
         try:
             self._build(run, benchmark)
@@ -49,7 +52,6 @@ class Adapter:
                 f"{self._block['data']}."
             )
         self._prompts = {p.id: p for p in self._benchmark.prompts()}
-        self._judge = str(self._block["judge"])
         self._gate = self._make_gate(config)
 
     def _make_gate(self, config: Any) -> Any:
@@ -83,11 +85,14 @@ class Adapter:
         Args:
             generation: of any round, status `ok`.
             known: the sample's judgements by id.
+
+        Raises:
+            HarnessError: the prompt's questions or source images cannot be made.
         """
         prompt = self._prompts.get(generation.key.prompt_id)
         if self.reason or prompt is None:
             return [], []
-        mine, scores = self._asked(self._benchmark, self._judge, prompt, generation, known)
+        mine, scores = self._asked(self._benchmark, str(self._block["judge"]), prompt, generation, known)
         if self._gate is not None:
             gate_judge = str(self._block["refinement"]["gate_judge"])
             more, gate_scores = self._asked(self._gate, gate_judge, prompt, generation, known)

@@ -69,13 +69,14 @@ class Browser:
 
     def __init__(self, program: str, *, width: int = 1280, height: int = 860) -> None:
         self._profile = tempfile.TemporaryDirectory(prefix="ummbench-browser-", ignore_cleanup_errors=True)
-        to_read, self._write = os.pipe()
-        self._read, to_write = os.pipe()
+        to_read, self._to_browser = os.pipe()
+        self._from_browser, to_write = os.pipe()
         self._process = self._start(program, to_read, to_write, width, height)
         os.close(to_read)
         os.close(to_write)
         self._buffer = b""
         self._last = 0
+        self._patience_s = 60.0
         self._session = ""
         self.messages: list[str] = []
         """What the page wrote to the console, and exceptions."""
@@ -104,13 +105,13 @@ class Browser:
             os.close(high_in)
             os.close(high_out)
 
-    def _call(self, method: str, *, timeout_s: float = 60.0, **params: Any) -> dict[str, Any]:
+    def _call(self, method: str, **params: Any) -> dict[str, Any]:
         self._last += 1
         message: dict[str, Any] = {"id": self._last, "method": method, "params": params}
         if self._session:
             message["sessionId"] = self._session
-        os.write(self._write, json.dumps(message).encode() + b"\0")
-        deadline = time.monotonic() + timeout_s
+        os.write(self._to_browser, json.dumps(message).encode() + b"\0")
+        deadline = time.monotonic() + self._patience_s
         while True:
             answer = self._next(deadline, method)
             if answer.get("id") == self._last:
@@ -121,10 +122,10 @@ class Browser:
 
     def _next(self, deadline: float, what: str) -> dict[str, Any]:
         while b"\0" not in self._buffer:
-            ready, _, _ = select.select([self._read], [], [], max(0.0, deadline - time.monotonic()))
+            ready, _, _ = select.select([self._from_browser], [], [], max(0.0, deadline - time.monotonic()))
             if not ready:
                 raise BrowserError(f"The browser did not answer {what} in time.")
-            piece = os.read(self._read, 1 << 20)
+            piece = os.read(self._from_browser, 1 << 20)
             if not piece:
                 raise BrowserError(f"The browser ended (exit code {self._process.poll()}) during {what}.")
             self._buffer += piece
@@ -181,7 +182,7 @@ class Browser:
         self._call("Input.dispatchKeyEvent", type="keyDown", **event, **({"text": text} if text else {}))
         self._call("Input.dispatchKeyEvent", type="keyUp", **event)
 
-    def type(self, text: str) -> None:
+    def write(self, text: str) -> None:
         """Types text where the focus is."""
         self._call("Input.insertText", text=text)
 
@@ -218,8 +219,9 @@ class Browser:
         if self._process.poll() is None:
             self._session = ""
             with contextlib.suppress(BrowserError, OSError):
-                self._call("Browser.close", timeout_s=5.0)
-        for fd in (self._write, self._read):
+                self._patience_s = 5.0
+                self._call("Browser.close")
+        for fd in (self._to_browser, self._from_browser):
             with contextlib.suppress(OSError):
                 os.close(fd)
         try:

@@ -84,6 +84,7 @@ def write_details(run: Run, number: int, catalogue: Catalogue, fresh: Path, shee
         pictures, first = details.pictures()
         made = make_sheets(pictures, sheets)
         result = Details(first=[_shown(p, made.sizes) for p in first], sheets=made.names)
+        (fresh / f"texts-{number}.js").write_bytes(data_script(f"texts-{number}", details.texts()))
         for start, value in details.files(made.sizes, fresh):
             name = f"details-{number}-{len(result.starts)}"
             (fresh / f"{name}.js").write_bytes(data_script(name, value))
@@ -175,7 +176,7 @@ def _replace(data: Path, fresh: Path, sheets: set[str]) -> None:
     names = {f.name for f in fresh.iterdir()}
     for file in fresh.iterdir():
         shutil.move(file, data / file.name)
-    for pattern in ("details-*-*.js", "source-*.webp", "thumbs-*.webp"):
+    for pattern in ("details-*-*.js", "texts-*.js", "source-*.webp", "thumbs-*.webp"):
         for file in data.glob(pattern):
             if file.name not in names and file.name not in sheets:
                 file.unlink()

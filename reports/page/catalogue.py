@@ -1,4 +1,4 @@
-"""What the page's list knows of every sample: its prompt, and per run its score, verdict, missing answers, place of data.
+"""What the page's list knows of every sample: its prompt, and per run its score, verdict and missing answers.
 
 A row is a sample key without the round, so the same sample of several runs shares a row. Columns are lists of numbers:
 ten thousand rows are one small script file.
@@ -62,7 +62,9 @@ class Subject:
     is_binary: bool = True
     """Every score is 0 or 1."""
     low: float = 0.0
-    high: float = 1.0
+    """Lowest score; after reading, the lower end of the scale."""
+    high: float = 0.0
+    """Likewise, the upper end."""
 
 
 @dataclass(slots=True)
@@ -100,7 +102,7 @@ def read_catalogue(runs: Sequence[Run]) -> Catalogue:
     tallies: list[dict[int, Tally]] = []
     for run in runs:
         tallies.append(_read_scores(run, subjects, found))
-    _settle(subjects, runs)
+    _settle(subjects)
     order = list(subjects)
     keys = sorted(found, key=lambda k: order.index(k[0]))
     return Catalogue(
@@ -139,35 +141,33 @@ def _read_scores(run: Run, subjects: dict[str, Subject], rows: dict[RowKey, int]
             tally = tallies[row] = Tally()
         tally.add(line, is_preferred=line.metric in (subject.preferred, "reward"))
         subject.families.add(line.metric.partition("/")[0])
-        if line.value is not None and line.value not in (0.0, 1.0):
-            subject.is_binary = False
+        if line.value is not None:
+            subject.is_binary = subject.is_binary and line.value in (0.0, 1.0)
+            subject.low, subject.high = min(subject.low, line.value), max(subject.high, line.value)
     scores.close()
     return tallies
 
 
-def _settle(subjects: dict[str, Subject], runs: Sequence[Run]) -> None:
+def _settle(subjects: dict[str, Subject]) -> None:
     for subject in subjects.values():
         named = subject.preferred in subject.families or "reward" in subject.families
         if not named or len(subject.families) == 1:
             subject.preferred = ""
         elif "reward" in subject.families:
             subject.preferred = "reward"
-        subject.low, subject.high = _range(subject.name, runs)
+        subject.low, subject.high = _scale(subject.low, subject.high)
 
 
-def _range(benchmark: str, runs: Sequence[Run]) -> tuple[float, float]:
-    """Smallest and largest score, from the stored terms; 0 to 1 where a run has none."""
-    for run in runs:
-        if benchmark not in run.benchmarks:
-            continue
-        try:
-            terms = run.terms(benchmark)
-        except DataError:
-            continue
-        for metric in reversed(run.block(benchmark).get("headline", ())):
-            if metric in terms and terms[metric].hi - terms[metric].lo < float("inf"):
-                return terms[metric].lo, terms[metric].hi
-    return 0.0, 1.0
+def _scale(low: float, high: float) -> tuple[float, float]:
+    """Ends of the scale that scores between `low` and `high` are on: 0 to 1, 10 or 100, else what was seen.
+
+    Only the order of samples and their quarter-of-the-scale disagreement depend on it.
+    """
+    if low >= 0:
+        for top in (1.0, 10.0, 100.0):
+            if high <= top:
+                return 0.0, top
+    return (low, high) if low < high else (low, low + 1.0)
 
 
 def _read_prompts(runs: Sequence[Run]) -> dict[tuple[str, str], PromptLine]:

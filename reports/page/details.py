@@ -5,7 +5,7 @@ Written in files of some hundred samples, which the page loads when one of them 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,9 @@ LINES_PER_FILE = 3000
 MOST_RAW = 20_000
 MOST_PAYLOAD = 4_000
 """Characters of a judge's reply and of its structured answer that the page shows; the record files have the rest."""
+
+MOST_SEARCHED = 4_000
+"""Characters of a reasoning text that the search looks at."""
 
 
 @dataclass(slots=True)
@@ -119,6 +122,10 @@ class RunDetails:
                 row += 1
             yield start, {"strings": list(strings.places), "entries": entries}
 
+    def texts(self) -> list[str]:
+        """Reasoning and reflection of each row, for the search."""
+        return ["\n".join(g.text[:MOST_SEARCHED] for g in self._made(r) if g.text) for r in range(len(self._keys))]
+
     def _note_scale(self, line: Answered) -> None:
         if line.value is not None and not 0.0 <= line.value <= 1.0:
             self._scales[line.key.benchmark, line.question_id.partition("/")[0]] = True
@@ -158,7 +165,9 @@ class RunDetails:
             entry["refined"] = [self._refined(g, generations, judgements, strings, sizes) for g in refined]
             if first is not None and first.status == "ok":
                 known = {j.id: j for j in judgements if j.key.round == 0}
-                entry["gate"] = [s for s in self._adapter(first.key.benchmark).answers(first, known)[1] if s[0] == "gate"]
+                entry["gate"] = [
+                    s for s in self._adapter(first.key.benchmark).answers(first, known)[1] if s[0] == "gate"
+                ]
             if reason := self._adapter(refined[0].key.benchmark).reason:
                 entry["refined_note"] = reason
         return entry
@@ -255,5 +264,3 @@ def _payload(raw: Any) -> tuple[str, int]:
     if len(text) <= 2 or (text.startswith('{"p_yes":') and text.count(":") == 1):
         return "", 0
     return text[:MOST_PAYLOAD], len(text)
-
-

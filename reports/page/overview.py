@@ -34,7 +34,7 @@ def overview_html(runs: Sequence[Run], tables: Sequence[Table], notes: Sequence[
     parts = [_runs_table(runs)]
     parts += [f'<p class="note">{escape(n)}</p>' for n in notes]
     parts += [_tables(tables)] if tables else []
-    parts += [_benchmark(runs, name) for name in names]
+    parts.append(f'<div class="benchmarks">{"".join(_benchmark(runs, name) for name in names)}</div>')
     return "\n".join(parts)
 
 
@@ -187,7 +187,9 @@ def _refinement(letter: str, block: dict[str, Any]) -> str:
 
     parts = []
     for metric in block["base"]:
-        header = "".join(f'<th scope="col" class="{"num" if i else ""}">{escape(c)}</th>' for i, c in enumerate(COLUMNS))
+        header = "".join(
+            f'<th scope="col" class="{"num" if i else ""}">{escape(c)}</th>' for i, c in enumerate(COLUMNS)
+        )
         rows = "".join(
             f'<tr><th scope="row">{escape(row[0])}</th>'
             + "".join(f'<td class="num">{escape(c)}</td>' for c in row[1:])

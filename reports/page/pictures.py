@@ -57,7 +57,9 @@ def make_sheets(pictures: Sequence[Picture], folder: Path) -> Sheets:
     names = [_name(g) for g in groups]
     todo = {n: g for n, g in zip(names, groups, strict=True) if n not in known or not (folder / n).is_file()}
     with ThreadPoolExecutor(max_workers=2) as pool:
-        for name, sizes in zip(todo, pool.map(lambda item: _write(folder / item[0], item[1]), todo.items()), strict=True):
+        for name, sizes in zip(
+            todo, pool.map(lambda item: _write(folder / item[0], item[1]), todo.items()), strict=True
+        ):
             known[name] = sizes
     known = {n: known[n] for n in names}
     (folder / _SIZES_FILE).write_text(json.dumps(known))

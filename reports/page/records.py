@@ -175,9 +175,7 @@ class RecordFile(Generic[R]):
     def of(self, row: int) -> list[R]:
         """A row's records, in order of the file, after `index`."""
         low, high = int(self._bounds[row]), int(self._bounds[row + 1])
-        return [
-            self._decode(self._decoder, int(self._starts[i]), int(self._ends[i]), None) for i in range(low, high)
-        ]
+        return [self._decode(self._decoder, int(self._starts[i]), int(self._ends[i]), None) for i in range(low, high)]
 
     def close(self) -> None:
         """Unmaps the file."""

@@ -150,6 +150,9 @@ def _add_details(
             for name in _sources(value):
                 contents.add_picture(name, (folder / name).read_bytes(), share)
         index["runs"][run]["starts"] = starts
+        if not contents.add_block(f"texts-{run}", packed(reader.texts()), limit):
+            contents.add_block(f"texts-{run}", packed([]), float("inf"))
+            contents.notes.append(f"the search in reasoning texts of {reader.run.name}")
     if n_left_out:
         contents.notes.append(f"questions, answers and texts of {n_left_out:,} samples")
 
@@ -222,9 +225,7 @@ def _page(runs: Sequence[Run], tables: Sequence[Table], catalogue: Catalogue, co
     )
     left_out = f"Left out of this single file: {'; '.join(contents.notes)}." if contents.notes else ""
     notes = [left_out or "This single file holds everything that the page of these runs shows."]
-    blocks = [
-        f'<script type="text/plain" id="data-{name}">{text}</script>' for name, text in contents.blocks.items()
-    ]
+    blocks = [f'<script type="text/plain" id="data-{name}">{text}</script>' for name, text in contents.blocks.items()]
     # Names of image files come from records: their JSON is escaped like all data.
     pictures = json.dumps(contents.pictures).replace("<", "\\u003c").replace(">", "\\u003e")
     blocks.append(f'<script type="application/json" id="images">{pictures}</script>')

@@ -31,7 +31,8 @@
       return;
     }
     if (opened !== row) return; // another one was opened meanwhile
-    node.replaceChildren(header(row), ...content(row, entries));
+    const hasBoxes = entries.some((e) => e && !e.left_out && UMM.boxesOf(e).length > 0);
+    node.replaceChildren(header(row, hasBoxes), ...content(row, entries));
     node.removeAttribute("aria-busy");
     node.dataset.row = store.key(row);
     node.scrollTop = 0;
@@ -40,14 +41,17 @@
   UMM.toggleBoxes = function () {
     showBoxes = !showBoxes;
     node.classList.toggle("boxes", showBoxes);
+    for (const button of node.querySelectorAll(".boxes-button")) button.setAttribute("aria-pressed", showBoxes);
   };
 
-  function header(row) {
+  function header(row, hasBoxes) {
     const store = UMM.store;
     const button = (text, label, f) => UMM.el("button", {type: "button", class: "quiet", "aria-label": label, title: label, on: {click: f}}, text);
     return UMM.el("header", {},
       UMM.el("div", {class: "bar-line"}, UMM.el("span", {class: "meta"}, UMM.metaText(row)),
-        UMM.el("span", {class: "buttons"}, button("‹", "Previous sample (k)", () => onStep(-1)),
+        UMM.el("span", {class: "buttons"},
+          hasBoxes && UMM.el("button", {type: "button", class: "quiet boxes-button", "aria-pressed": String(showBoxes), title: "Boxes of detections (b)", on: {click: UMM.toggleBoxes}}, "boxes"),
+          button("‹", "Previous sample (k)", () => onStep(-1)),
           button("›", "Next sample (j)", () => onStep(1)), button("✕", "Close (Esc)", onClose))),
       UMM.el("h2", {class: "prompt"}, store.text(row) ?? "(prompt text was not stored)"));
   }
@@ -55,10 +59,9 @@
   function content(row, entries) {
     const store = UMM.store, parts = [];
     const sources = entries.map((e) => e && e.sources).find((s) => s && s.length);
-    if (sources) parts.push(sourceFigures(sources));
     if (store.incomparable.some(([b, run]) => b === store.benchOf(row) && entries[run]))
       parts.push(UMM.el("p", {class: "warning"}, "Profile, protocol, judge or data of these runs differ (see the overview): their verdicts do not compare."));
-    parts.push(UMM.el("div", {class: "runs", style: null}, entries.map((entry, run) => column(run, row, entry))));
+    parts.push(UMM.el("div", {class: "runs"}, sources && sourceFigures(sources), entries.map((entry, run) => column(run, row, entry))));
     const takes = takesOf(entries);
     parts.push(...UMM.questionTables(takes, (run) => store.runs[run].judges[store.benchOf(row)]));
     parts.push(...replies(takes));
@@ -80,12 +83,13 @@
   const armName = (r) => (r.arm === "again" ? "control" : r.arm === "refine" ? "refined" : r.arm || "refined");
 
   function sourceFigures(sources) {
-    return UMM.el("div", {class: "sources"}, sources.map((source) => {
+    const figures = sources.map((source) => {
       if (typeof source === "string") return UMM.el("p", {class: "note"}, "Source image not shown: " + source);
       const [file, width, height] = source;
       return UMM.el("figure", {}, picture(UMM.embedded(file) || "page-data/" + file, width, height, "source image", null),
-        UMM.el("figcaption", {}, "source · " + width + "×" + height));
-    }));
+        UMM.el("figcaption", {}, width + "×" + height));
+    });
+    return UMM.el("section", {class: "run"}, UMM.el("h3", {}, "source"), UMM.el("div", {class: "images"}, figures));
   }
 
   function column(run, row, entry) {
@@ -93,7 +97,7 @@
     const title = UMM.el("h3", {}, store.nRuns > 1 && UMM.badge(run), " ", UMM.el("span", {class: "name"}, store.runs[run].name), " ", UMM.chip(run, row));
     if (!entry) return UMM.el("section", {class: "run absent"}, title, UMM.el("p", {class: "note"}, "This run has no such sample."));
     if (entry.left_out) return UMM.el("section", {class: "run"}, title, UMM.el("p", {class: "note"}, "The details of this sample were left out of this file to keep it small; the page written without --embed has them."));
-    const images = [figure(run, entry, "first image", entry.refined ? scoreLine(entry.gate || []) : [])];
+    const images = [figure(run, entry, entry.refined ? "first image" : "", entry.refined ? scoreLine(entry.gate || []) : [])];
     for (const r of entry.refined || [])
       images.push(figure(run, r, armName(r) + ", round " + r.round + parentText(entry, r), scoreLine(r.scores, true)));
     return UMM.el("section", {class: "run"}, title,
@@ -123,7 +127,7 @@
     return UMM.el("figure", {class: "image"},
       shown ? picture(shown, width, height, caption, {run, thumb: image.thumb, boxes: UMM.boxesOf(sample), isLink: !inside})
         : thumbPicture({run, thumb: image.thumb}),
-      UMM.el("figcaption", {}, caption, " · ", width + "×" + height, below));
+      UMM.el("figcaption", {}, caption, caption && " · ", width + "×" + height, below));
   }
 
   function picture(url, width, height, alt, extra) {
@@ -169,22 +173,20 @@
     return UMM.el("span", {class: "scores"}, parts);
   }
 
+  // Scores that do not stand beside their question already; several questions as their share that is right.
   function scoresOf(run, row, entry) {
-    const store = UMM.store, subject = store.subject(row), own = entry.scores;
-    const shown = own.filter((s) => !entry.questions.some((q) => entry.strings[q[0]] === s[0]));
-    const list = shown.length ? shown : [];
-    const lines = list.map(([metric, value, reason]) => UMM.el("li", {},
-      UMM.el("span", {class: "metric"}, metric), " ",
-      value === null ? UMM.el("span", {class: "chip missing"}, "? missing") : UMM.el("strong", {}, UMM.number(value, 3)),
-      reason && UMM.el("span", {class: "why"}, reason.replace(/^missing: /, ""))));
-    const score = store.score(run, row), cells = store.cells[run];
-    if (own.length > 1 && score !== null)
-      lines.unshift(UMM.el("li", {}, UMM.el("span", {class: "metric"}, subject.score), " ", UMM.el("strong", {}, UMM.number(score, 3)),
-        UMM.el("span", {class: "note"}, subject.binary ? " " + cells.right[row] + " of " + cells.n[row] : "")));
-    const missing = own.filter((s) => s[1] === null);
-    if (missing.length && !shown.length)
-      lines.push(UMM.el("li", {}, UMM.el("span", {class: "chip missing"}, "? " + missing.length + " missing"), UMM.el("span", {class: "why"}, missing[0][2].replace(/^missing: /, ""))));
-    return lines.length > 0 && UMM.el("ul", {class: "scores"}, lines);
+    const store = UMM.store, subject = store.subject(row), cells = store.cells[run], own = entry.scores;
+    const asked = new Set(entry.questions.map((q) => entry.strings[q[0]]));
+    const isList = subject.binary && own.length > 1;
+    const lines = [];
+    if (isList && store.score(run, row) !== null)
+      lines.push(UMM.el("li", {}, UMM.el("span", {class: "metric"}, subject.score), " ", UMM.el("strong", {}, UMM.number(store.score(run, row), 3)),
+        UMM.el("span", {class: "note"}, " " + cells.right[row] + " of " + cells.n[row])));
+    for (const [metric, value, reason] of isList ? own.filter((s) => !asked.has(s[0])) : own)
+      lines.push(UMM.el("li", {}, UMM.el("span", {class: "metric"}, metric), " ",
+        value === null ? UMM.el("span", {class: "chip missing"}, "? missing") : UMM.el("strong", {}, UMM.number(value, 3)),
+        reason && UMM.el("span", {class: "why"}, reason.replace(/^missing: /, ""))));
+    return lines.length > 0 && UMM.el("ul", {class: "scores"}, lines.slice(0, 60), lines.length > 60 && UMM.el("li", {class: "note"}, lines.length - 60 + " more"));
   }
 
   function texts(entry) {

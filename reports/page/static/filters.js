@@ -51,11 +51,13 @@
     const words = q.toLowerCase().split(/\s+/).filter(Boolean);
     if (!words.length) return null;
     const has = (text) => words.every((w) => text.includes(w));
+    const thoughts = store.thoughts || [];
     const prompts = store.haystacks().map(has);
     const reasons = store.reasonTexts().map(has);
     return (row) => {
       if (prompts[store.rows.prompt[row]]) return true;
-      for (let run = 0; run < store.nRuns; run++) if (reasons[store.cells[run].reason[row]]) return true;
+      for (let run = 0; run < store.nRuns; run++)
+        if (reasons[store.cells[run].reason[row]] || (thoughts[run] && thoughts[run][row] && has(thoughts[run][row]))) return true;
       return false;
     };
   }

@@ -4,7 +4,17 @@
   const by = (id) => document.getElementById(id);
   let view = "overview", state = {...UMM.DEFAULTS};
 
+  let isAsked = false;
+
+  // Reasoning texts are searched as soon as they are there.
+  function askThoughts() {
+    if (isAsked) return;
+    isAsked = true;
+    UMM.store.loadThoughts().then(() => { if (state.q) apply(); }, () => { isAsked = false; });
+  }
+
   function apply() {
+    if (state.q) askThoughts();
     const found = UMM.applyFilters(UMM.store, state);
     UMM.showRows(found);
     UMM.showCount(found.length, UMM.store.n);
@@ -110,6 +120,7 @@
         event.preventDefault();
         go(name);
       });
+    by("f-search").addEventListener("focus", askThoughts);
     UMM.makeKeyboard(keys);
     UMM.onRoute(show);
   }

@@ -74,6 +74,12 @@
     for (let row = 0; row < n; row++) byKey.set(store.key(row), row);
     store.rowOf = (key) => byKey.get(key);
     store.quartiles = quartiles(store);
+    // Reasoning texts in lower case by run and row; read when the search is first used.
+    store.thoughts = null;
+    store.loadThoughts = async function () {
+      const texts = await Promise.all(runs.map((_, run) => request("texts-" + run)));
+      store.thoughts = texts.map((of_run) => of_run.map((t) => t.toLowerCase()));
+    };
     const order = [];
     // The entry of a row in a run: null where the run has no such sample or the file was left out.
     store.details = async function (run, row) {

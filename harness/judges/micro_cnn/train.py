@@ -6,21 +6,17 @@ One thread; the same command gives the same weights on the same machine and libr
 
 from __future__ import annotations
 
-import argparse
-import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from harness import seeds
-from harness.judges.micro_cnn import storage
 from harness.judges.micro_cnn.corpus import Labelled, draw
+from harness.judges.micro_cnn.fitting import AveragedAdamW, parse, publish, seeded
 from harness.judges.micro_cnn.network import CellNetwork
 from harness.world.scene import CELL_PX
 
@@ -85,80 +81,46 @@ def _mean(values: Tensor, weight: Tensor) -> Tensor:
     return (values * weight).sum() / weight.sum().clamp(min=1)
 
 
-def schedule(step: int, steps: int, peak: float) -> float:
-    """Learning rate of a step: linear rise over the first tenth, cosine to a hundredth of the peak."""
-    rise = max(1, steps // 10)
-    if step < rise:
-        return peak * (step + 1) / rise
-    return peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise))))
-
-
 def fit(network: CellNetwork, settings: Settings, *, verbose: bool = True) -> float:
     """Trains `network` in place and leaves the averaged weights in it; returns CPU seconds."""
     rng = seeds.numpy_generator(settings.train_seed, f"{settings.purpose}-corpus")
-    optimiser = torch.optim.AdamW(network.parameters(), weight_decay=settings.weight_decay, betas=(0.9, 0.98))
-    average = torch.optim.swa_utils.AveragedModel(
+    updates = AveragedAdamW(
         network,
-        multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.ema_decay),  # type: ignore[no-untyped-call]
-        use_buffers=True,
+        list(network.parameters()),
+        steps=settings.steps,
+        lr=settings.lr,
+        weight_decay=settings.weight_decay,
+        ema_decay=settings.ema_decay,
+        with_buffers=True,
     )
     started = time.process_time()
     network.train()
     for step in range(settings.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = schedule(step, settings.steps, settings.lr)
         batch = as_tensors(draw(rng, settings.batch_size))
         parts = losses(network(batch["pictures"]), batch)
-        loss = torch.stack(list(parts.values())).sum()
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
-        average.update_parameters(network)
+        updates.step(step, torch.stack(list(parts.values())).sum())
         if verbose and (step % 200 == 0 or step == settings.steps - 1):
             line = " ".join(f"{k} {v.item():.3f}" for k, v in parts.items())
             print(f"step {step} {time.process_time() - started:.0f} s: {line}", flush=True)
-    network.load_state_dict(average.module.state_dict())
-    network.eval()
+    updates.finish()
     return time.process_time() - started
 
 
 def new_network(settings: Settings) -> CellNetwork:
-    """A network with its first weights; the global generator is left as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seeds.derive(settings.train_seed, f"{settings.purpose}-weights") % 2**63)
-        return CellNetwork()
+    """A network with its first weights."""
+    return seeded(CellNetwork, settings.train_seed, settings.purpose)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Trains, saves, evaluates on the benchmark split and writes the card."""
     from harness.judges.micro_cnn.evaluate import evaluate, write_card
 
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    defaults = Settings()
-    for name in ("train_seed", "steps", "batch_size", "lr"):
-        value = getattr(defaults, name)
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
-    parser.add_argument("-o", "--out", type=Path, default=FOLDER, help="folder of the weights")
-    options = vars(parser.parse_args(arguments))
-    out: Path = options.pop("out")
-    settings = Settings(**options)
+    settings, out = parse(Settings(), ("train_seed", "steps", "batch_size", "lr"), __doc__, FOLDER, arguments)
     torch.set_num_threads(1)
     network = new_network(settings)
     seconds = fit(network, settings)
-    training: dict[str, Any] = {
-        "command": "python -m harness.judges.micro_cnn.train",
-        "settings": asdict(settings),
-        "pictures": settings.steps * settings.batch_size,
-        "cpu_seconds": round(seconds, 1),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-    }
-    manifest = storage.save(out, "micro-cnn", network.state_dict(), training)
-    manifest["scores"] = evaluate(out)
-    storage.write_manifest(out, manifest)
-    write_card(out, manifest)
-    print(f"{out}: {manifest['parameters']:,} parameters, {seconds / 60:.1f} CPU minutes")
+    pictures = settings.steps * settings.batch_size
+    publish(out, "micro-cnn", network, settings, seconds, evaluate, write_card, pictures=pictures)
 
 
 if __name__ == "__main__":

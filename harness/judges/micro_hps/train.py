@@ -7,23 +7,20 @@ the eye fixed, words and transformer on synthetic preferences (`pairs`) with the
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from harness import seeds
-from harness.judges.micro_cnn import storage
+from harness.judges.micro_cnn.fitting import AveragedAdamW, parse, publish, seeded
 from harness.judges.micro_cnn.train import Settings as EyeSettings
 from harness.judges.micro_cnn.train import fit as fit_eye
-from harness.judges.micro_cnn.train import schedule
 from harness.judges.micro_hps.network import PreferenceNetwork, token_ids
 from harness.judges.micro_hps.pairs import GROUP, draw, preferences, prompt_text
 from harness.world.grammar import Spec
@@ -107,29 +104,26 @@ def fit(network: PreferenceNetwork, settings: Settings, *, verbose: bool = True)
     rng = seeds.numpy_generator(settings.train_seed, "micro-hps-pairs")
     pool = look(network, rng, settings.prompts)
     trained = [p for name, p in network.named_parameters() if not name.startswith("eye.")]
-    optimiser = torch.optim.AdamW(trained, weight_decay=settings.weight_decay, betas=(0.9, 0.98))
-    average = torch.optim.swa_utils.AveragedModel(
+    updates = AveragedAdamW(
         network,
-        multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.ema_decay),  # type: ignore[no-untyped-call]
+        trained,
+        steps=settings.steps,
+        lr=settings.lr,
+        weight_decay=settings.weight_decay,
+        ema_decay=settings.ema_decay,
+        with_buffers=False,
     )
     recent: list[float] = []
     for step, (rows, ids) in zip(range(settings.steps), batches(rng, pool, settings), strict=False):
-        for group in optimiser.param_groups:
-            group["lr"] = schedule(step, settings.steps, settings.lr)
         seen = {k: v[rows].flatten(0, 1) for k, v in pool.seen.items()}
         scores = network.score(seen, ids.repeat_interleave(GROUP, 0)).view(-1, GROUP)
         loss = bradley_terry(scores, torch.from_numpy(preferences(rng, pool.merit[rows])).float())
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(trained, 1.0)
-        optimiser.step()
-        average.update_parameters(network)
+        updates.step(step, loss)
         recent.append(pairwise_accuracy(scores.detach().numpy(), pool.merit[rows]))
         if verbose and (step % 100 == 0 or step == settings.steps - 1):
             seconds = time.process_time() - started
             print(f"step {step} {seconds:.0f} s: loss {loss.item():.3f} pairs {np.mean(recent[-100:]):.3f}", flush=True)
-    network.load_state_dict(average.module.state_dict())
-    network.eval()
+    updates.finish()
     return time.process_time() - started
 
 
@@ -140,42 +134,22 @@ def pairwise_accuracy(scores: np.ndarray, merit: np.ndarray) -> float:
 
 
 def new_network(settings: Settings) -> PreferenceNetwork:
-    """A network with its first weights; the global generator is left as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seeds.derive(settings.train_seed, "micro-hps-weights") % 2**63)
-        return PreferenceNetwork()
+    """A network with its first weights."""
+    return seeded(PreferenceNetwork, settings.train_seed, "micro-hps")
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Trains, saves, evaluates on the benchmark split and writes the card."""
     from harness.judges.micro_hps.evaluate import evaluate, write_card
 
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    defaults = Settings()
-    for name in ("train_seed", "eye_steps", "steps", "batch_size", "lr"):
-        value = getattr(defaults, name)
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
-    parser.add_argument("-o", "--out", type=Path, default=FOLDER, help="folder of the weights")
-    options = vars(parser.parse_args(arguments))
-    out: Path = options.pop("out")
-    settings = Settings(**options)
+    names = ("train_seed", "eye_steps", "steps", "batch_size", "lr")
+    settings, out = parse(Settings(), names, __doc__, FOLDER, arguments)
     torch.set_num_threads(1)
     network = new_network(settings)
     eye = EyeSettings(train_seed=settings.train_seed, steps=settings.eye_steps, purpose="micro-hps-eye")
     seconds = fit_eye(network.eye, eye)
     seconds += fit(network, settings)
-    training: dict[str, Any] = {
-        "command": "python -m harness.judges.micro_hps.train",
-        "settings": asdict(settings),
-        "cpu_seconds": round(seconds, 1),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-    }
-    manifest = storage.save(out, "micro-hps", network.state_dict(), training)
-    manifest["scores"] = evaluate(out)
-    storage.write_manifest(out, manifest)
-    write_card(out, manifest)
-    print(f"{out}: {manifest['parameters']:,} parameters, {seconds / 60:.1f} CPU minutes")
+    publish(out, "micro-hps", network, settings, seconds, evaluate, write_card)
 
 
 if __name__ == "__main__":

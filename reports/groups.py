@@ -150,7 +150,8 @@ def read_sweep(folder: Path) -> Design:
         notes.append(f"Nothing is compared: the reference {reference} has no finished run.")
         reference = None
     if missing := index.get("missing"):
-        notes.append(f"{len(missing)} cells are not finished and left out: {', '.join(map(str, missing))}.")
+        cells = "cell is" if len(missing) == 1 else "cells are"
+        notes.append(f"{len(missing)} {cells} not finished and left out: {', '.join(map(str, missing))}.")
     if index.get("note"):
         notes.append(" ".join(str(index["note"]).split()))
     return Design(

@@ -114,6 +114,7 @@ def compare_conditions(
             if set(run) != set(keys):
                 odd = sorted(set(run) ^ set(keys))
                 raise DataError(f"{name}, seed {s}: the values differ from those of the first run: {', '.join(odd)}.")
+    labels = tuple([f"{n}, seed {s}" for s in range(len(arm))] for n, arm in zip(names, (x, y), strict=True))
     tests = []
     for key in keys:
         comparison, reason = None, ""
@@ -123,6 +124,7 @@ def compare_conditions(
                 [run[key] for run in y],
                 seeds_paired=seeds_paired,
                 prompts=prompts,
+                names=(labels[0], labels[1]),
                 borrowed=(borrowed or {}).get(key),
             )
         except DataError as error:

@@ -79,7 +79,9 @@ def test_conditions_with_seeds(tmp_path):
     d = difference(tmp_path, A, B)
     assert close([d.est, d.se, d.df, d.p], [0.134027778, 0.0214079701, 2, 0.0245763647])
     assert close([d.low, d.high], [0.0419167169, 0.226138839])
-    assert close([d.variances[k] for k in ("prompts", "seeds", "cells")], [0.000280832047, 0.000928980195, 0.00075151106])
+    assert close(
+        [d.variances[k] for k in ("prompts", "seeds", "cells")], [0.000280832047, 0.000928980195, 0.00075151106]
+    )
     assert (d.test, d.level, d.seeds_x, d.seeds_y) == ("Satterthwaite t", "new seeds, new prompts", 4, 3)
     assert close(d.seed_sd, np.sqrt((3 * 0.0431525193**2 + 0) / 5))
 

@@ -20,14 +20,14 @@ import msgspec
 from harness.config import to_plain
 from harness.errors import DataError, JudgeError
 from harness.images import ImageRef
-from harness.judges.base import Answer, Judge, JudgeReply, JudgeRequest, Kind, Unparsed, failed
+from harness.judges.base import Answer, Judge, JudgeReply, JudgeRequest, Kind, Unparsed
 from harness.judges.vlm import completion as completions
 from harness.judges.vlm import selftest
 from harness.judges.vlm.completion import BadReplyError, Completion, read_completion
 from harness.judges.vlm.estimate import Planner
 from harness.judges.vlm.loop import LoopThread
-from harness.judges.vlm.messages import openai_messages, question_chat, text_chat, yes_no_hash
-from harness.judges.vlm.outcome import Call, Counters, Outcome, gather, reply_of
+from harness.judges.vlm.messages import openai_messages, yes_no_hash
+from harness.judges.vlm.outcome import Call, Counters, Outcome, calls_of, cannot_answer, gather, reply_of
 from harness.judges.vlm.presets import Protocol
 from harness.judges.vlm.reading import YesNoReading
 from harness.judges.vlm.target import Target, parse_target
@@ -159,20 +159,11 @@ class OpenAIJudge(Judge):
         return [self._reply(r, o) for r, o in zip(requests, found, strict=True)]
 
     def _calls(self, place: int, request: JudgeRequest) -> list[Call]:
-        protocol = self._protocol(request.form, request.temperature)
-        if request.kind == "yesno":
-            return [
-                Call(place, request, q, question_chat(request, q, protocol.order), protocol) for q in request.questions
-            ]
-        if request.kind == "text" and request.parse is not None:
-            return [Call(place, request, None, text_chat(request, protocol.order), protocol)]
-        return []
+        return calls_of(place, request, self._protocol(request.form, request.temperature))
 
     def _reply(self, request: JudgeRequest, outcomes: list[Outcome]) -> JudgeReply:
         if not outcomes:
-            why = "has no parser" if request.kind == "text" else f"is of the kind {request.kind!r}"
-            error = f"judge 'openai' cannot answer the request {request.form!r}: it {why}"
-            return failed(len(request.questions), "error", error, attempts=0)
+            return cannot_answer("openai", request)
         self._counters.n_failed += sum(a.status != "ok" for o in outcomes for a in o.answers)
         return reply_of(outcomes)
 

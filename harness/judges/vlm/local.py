@@ -21,12 +21,12 @@ from PIL import Image
 from harness.config import apply_settings, build, to_plain
 from harness.errors import ConfigError, DataError, JudgeError
 from harness.images import ImageRef
-from harness.judges.base import Answer, Judge, JudgeReply, JudgeRequest, Kind, Unparsed, failed
+from harness.judges.base import Answer, Judge, JudgeReply, JudgeRequest, Kind, Unparsed
 from harness.judges.vlm import selftest
 from harness.judges.vlm.codec import Codec, CodecName
 from harness.judges.vlm.completion import Completion, Step, Token, answer_text
-from harness.judges.vlm.messages import Chat, Order, question_chat, text_chat, yes_no_hash
-from harness.judges.vlm.outcome import Call, Outcome, reply_of
+from harness.judges.vlm.messages import Chat, Order, yes_no_hash
+from harness.judges.vlm.outcome import Call, Outcome, calls_of, cannot_answer, reply_of
 from harness.judges.vlm.presets import FormRule, Preset, Protocol, preset_for
 from harness.judges.vlm.yesno import LOW_MASS, YesNo
 from harness.types import Question
@@ -245,21 +245,10 @@ class LocalJudge(Judge):
         return [self._reply(r, o) for r, o in zip(requests, found, strict=True)]
 
     def _calls(self, place: int, request: JudgeRequest) -> list[Call]:
-        protocol = self._protocol(request.form, request.temperature)
-        if request.kind == "yesno":
-            return [
-                Call(place, request, q, question_chat(request, q, protocol.order), protocol) for q in request.questions
-            ]
-        if request.kind == "text" and request.parse is not None:
-            return [Call(place, request, None, text_chat(request, protocol.order), protocol)]
-        return []
+        return calls_of(place, request, self._protocol(request.form, request.temperature))
 
     def _reply(self, request: JudgeRequest, outcomes: Sequence[Outcome]) -> JudgeReply:
-        if outcomes:
-            return reply_of(outcomes)
-        why = "has no parser" if request.kind == "text" else f"is of the kind {request.kind!r}"
-        error = f"judge {self.name!r} cannot answer the request {request.form!r}: it {why}"
-        return failed(len(request.questions), "error", error, attempts=0)
+        return reply_of(outcomes) if outcomes else cannot_answer(self.name, request)
 
     def _yes_no(self, calls: Sequence[Call]) -> dict[int, Outcome]:
         """By the id of each call."""

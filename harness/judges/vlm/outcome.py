@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from harness.judges.base import Answer, JudgeReply, JudgeRequest
-from harness.judges.vlm.messages import Chat
+from harness.judges.base import Answer, JudgeReply, JudgeRequest, failed
+from harness.judges.vlm.messages import Chat, question_chat, text_chat
 from harness.judges.vlm.presets import Protocol
 from harness.types import Question, Status
 
@@ -105,3 +105,25 @@ async def gather(coroutines: Iterable[Awaitable[R]]) -> list[R]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         raise
+
+
+def calls_of(place: int, request: JudgeRequest, protocol: Protocol) -> list[Call]:
+    """The model calls of a request: one a question, or one for a written reply; none where it cannot be answered.
+
+    Args:
+        place: of the request among those asked together.
+        request: what is asked.
+        protocol: of its form.
+    """
+    if request.kind == "yesno":
+        return [Call(place, request, q, question_chat(request, q, protocol.order), protocol) for q in request.questions]
+    if request.kind == "text" and request.parse is not None:
+        return [Call(place, request, None, text_chat(request, protocol.order), protocol)]
+    return []
+
+
+def cannot_answer(judge: str, request: JudgeRequest) -> JudgeReply:
+    """The reply to a request without calls."""
+    why = "has no parser" if request.kind == "text" else f"is of the kind {request.kind!r}"
+    error = f"judge {judge!r} cannot answer the request {request.form!r}: it {why}"
+    return failed(len(request.questions), "error", error, attempts=0)

@@ -99,8 +99,8 @@ def test_the_first_question_of_an_image_goes_ahead_and_its_others_follow(judge_o
     judge.ask([yes_no("q0?", "q1?", "q2?", picture=p) for p in pictures])
     sent = [r["messages"][-1]["content"][0]["image_url"]["url"] for r in fake.requests if "logprob_token_ids" in r]
     firsts = {url: sent.index(url) for url in sent}
-    # The third picture starts only when the places are not needed by the followers of the first ones.
-    assert sorted(firsts.values())[4] >= 6
+    # Four pictures start at once; the others wait while the places are needed by the followers of the first ones.
+    assert max(firsts.values()) > 5
     assert all(r["messages"][-1]["content"][0]["type"] == "image_url" for r in fake.requests)
 
 

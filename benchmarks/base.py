@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from harness.errors import DataError
+from harness.errors import ConfigError, DataError, unknown_name
 from harness.images import ImageRef
 from harness.judges.base import JudgeRequest
 from harness.types import Generation, Judgement, Profile, Prompt, Protocol, Score, Summary
@@ -52,10 +52,12 @@ class Benchmark(ABC):
     default_judge: ClassVar[Mapping[str, str]] = {"micro": "micro"}
     """Judge by profile, where the user names none."""
 
-    def __init__(self, *, profile: Profile, protocol: Protocol, options: Any, data_dir: Path | None = None) -> None:
+    def __init__(
+        self, *, profile: Profile, protocol: Protocol, options: Any = None, data_dir: Path | None = None
+    ) -> None:
         self.profile = profile
         self.protocol = protocol
-        self.options = options
+        self.options = self.options_type() if options is None else options
         self.data_dir = data_dir
 
     @property
@@ -64,9 +66,9 @@ class Benchmark(ABC):
         """Name and hash of the prompts in use; numbers with different ids never compare."""
 
     @property
-    @abstractmethod
     def samples_per_prompt(self) -> int:
-        """The benchmark's own number of images per prompt."""
+        """The benchmark's own number of images per prompt: one, unless it says otherwise."""
+        return 1
 
     @property
     def judge_prompt(self) -> str:
@@ -74,7 +76,7 @@ class Benchmark(ABC):
 
         Every table header shows it: numbers with a built-in wording never stand beside published ones without the word.
         """
-        return ""
+        return str(getattr(self.options, "judge_prompt", ""))
 
     @abstractmethod
     def prompts(self) -> list[Prompt]:
@@ -111,3 +113,44 @@ class Benchmark(ABC):
             DataError: the source has no known format, or a record is damaged (file, line, field).
         """
         raise DataError(f"{self.name} knows no published result format.")
+
+
+def first_answer(answers: Sequence[Judgement]) -> Judgement | None:
+    """Of the repeats of one question the first with a value."""
+    ordered = sorted(answers, key=lambda a: a.repeat)
+    return next((a for a in ordered if a.status == "ok" and a.value is not None), None)
+
+
+def why_missing(generation: Generation, answers: Sequence[Judgement]) -> str:
+    """Why a question about a sample has no answer: no image, never asked, or what the judge's last repeat says."""
+    if generation.status != "ok":
+        return no_image(generation)
+    if not answers:
+        return "not judged"
+    last = sorted(answers, key=lambda a: a.repeat)[-1]
+    return f"judge: {last.status} {last.error}".strip()
+
+
+def no_image(generation: Generation) -> str:
+    """Why a generation that failed has no image."""
+    return f"no image: {generation.status} {generation.error}".strip()
+
+
+def check_number(name: str, value: int, limit: int | None = None) -> None:
+    """Raises ConfigError unless 1 <= value (<= limit)."""
+    if value < 1 or (limit is not None and value > limit):
+        expected = "a positive number" if limit is None else f"a number from 1 to {limit}"
+        raise ConfigError(f"{name}: expected {expected}, got {value}.")
+
+
+def check_positive(benchmark: str, options: Any, *names: str) -> None:
+    """Raises ConfigError unless the options `names` are at least 1."""
+    for name in names:
+        check_number(f"{benchmark}.{name}", getattr(options, name))
+
+
+def check_choices(benchmark: str, options: Any, choices: Mapping[str, Sequence[str]]) -> None:
+    """Raises ConfigError, with near misses, unless each option named in `choices` has one of its values."""
+    for name, known in choices.items():
+        if getattr(options, name) not in known:
+            raise unknown_name(f"value of {benchmark}.{name}", str(getattr(options, name)), known)

@@ -143,11 +143,11 @@ TIIF = Benchmark(
 )  # fmt: skip
 GEDIT = Benchmark(
     sizes=(40, 40, 40, 40, 70, 70, 57, 60, 57, 99, 33), weights=(1,) * 11, theta=0.58, graded=(0.15, 4.3, 2.0),
-    own=0.7, cell=0.25, image=1.1,
+    own=0.9, cell=0.25, image=1.4,
 )  # fmt: skip
 WISE = Benchmark(
     sizes=(400, 167, 133, 100, 100, 100), weights=(400, 167, 133, 100, 100, 100), theta=0.503,
-    graded=(0.0, 0.7, 0.7, 0.05), missing=0.1, own=0.8, cell=0.25, image=1.4,
+    graded=(0.0, 0.7, 0.7, 0.05), missing=0.1, own=1.15, cell=0.25, image=1.4,
 )  # fmt: skip
 DPG = Benchmark(sizes=(1065,), weights=(1,), theta=0.824, graded=(0.0, 2.8, 0.6), image=0.6)
 SMALL = Benchmark(sizes=(5, 10, 40, 145), weights=(1,) * 4, theta=0.572, k=1, own=0.5, cell=0.25)

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ def _with_file(candidate: Candidate, scratch: Path, use: Callable[[Path], Any]) 
 def _adapter(lock: Lock) -> _Adapter:
     if not lock.is_benchmark:
         return _Adapter(extract=rewardprompts.extract, write=_write_reward, check=_check_reward)
-    return {"tiif": _tiif, "wise": _wise, "gedit": _gedit}[lock.name]()
+    return _wise() if lock.name == "wise" else _one_text(lock.name)
 
 
 def _write_reward(found: Mapping[str, Any], path: Path, lock: Lock) -> None:
@@ -111,22 +112,9 @@ def _check_reward(path: Path, lock: Lock) -> list[str]:
     return [s for s, prompts in rewardprompts.prompt_names(lock).items() if set(prompts) <= set(templates)]
 
 
-def _tiif() -> _Adapter:
-    from benchmarks.tiif import officialprompt
-
-    def check(path: Path, lock: Lock) -> list[str]:
-        officialprompt.read_cache(path)
-        return ["judge"]
-
-    return _Adapter(
-        extract=lambda path, script, lock: officialprompt.extract(path),
-        write=lambda found, path, lock: officialprompt.write_cache(found[""], path),
-        check=check,
-    )
-
-
-def _gedit() -> _Adapter:
-    from benchmarks.gedit import officialprompt
+def _one_text(name: str) -> _Adapter:
+    """Of a benchmark with one script and one official wording."""
+    officialprompt = import_module(f"benchmarks.{name}.officialprompt")
 
     def check(path: Path, lock: Lock) -> list[str]:
         officialprompt.read_cache(path)

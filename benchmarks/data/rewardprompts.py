@@ -15,6 +15,7 @@ from typing import Literal
 
 import msgspec
 
+from benchmarks.data.constants import text_constants
 from benchmarks.data.lock import Lock, Script, sha256
 from harness.errors import DataError
 from harness.prompttemplates import Field, Piece, Template
@@ -81,11 +82,7 @@ def _pieces(tree: ast.Module, rule: _Rule, where: str) -> Iterator[Piece]:
 
 
 def _constants(tree: ast.Module, rule: _Rule, where: str) -> Iterator[Piece]:
-    found = {}
-    for node in tree.body:
-        match node:
-            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str(text))):
-                found[name] = text
+    found = text_constants(tree)
     absent = [p for p in rule.parts if p not in found]
     if absent:
         raise DataError(f"{where}: no module-level text {', '.join(absent)}.")

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from benchmarks.base import Benchmark, Imported
+from benchmarks.base import Benchmark, Imported, check_choices, check_positive, first_answer, why_missing
 from benchmarks.dpg.data import PREFIX, item_of, mark_first_row, official_prompts
 from benchmarks.dpg.graph import graph_order, nodes_of
 from benchmarks.dpg.grid import GridFolder, checked, crop_of
@@ -17,13 +17,11 @@ from benchmarks.dpg.lock import Lock, shipped_lock
 from benchmarks.dpg.scoring import CROP_METRIC, QUESTION_METRIC, grids_of
 from benchmarks.dpg.summaries import Setup, summarise
 from benchmarks.dpg.table import Table, read_table
-from harness.errors import ConfigError, unknown_name
+from harness.errors import ConfigError
 from harness.images import ImageRef
 from harness.judges.base import JudgeRequest
 from harness.registry import BENCHMARKS
 from harness.types import Generation, Judgement, Prompt, Question, Score, Summary
-
-LAYOUTS = ("separate", "grid")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,16 +45,14 @@ class DPGOptions:
     """Micro edition: seed of the prompts."""
 
     def __post_init__(self) -> None:
-        if self.layout not in LAYOUTS:
-            raise unknown_name("value of dpg.layout", str(self.layout), LAYOUTS)
+        check_choices("dpg", self, {"layout": ("separate", "grid")})
         if not 1 <= self.pic_num <= 4:
             raise ConfigError(f"dpg.pic_num: expected 1 to 4, got {self.pic_num}.")
         if self.resolution is not None and self.resolution < 1:
             raise ConfigError(f"dpg.resolution: expected a positive number of pixels, got {self.resolution}.")
         if self.layout == "grid" and self.resolution is None:
             raise ConfigError("dpg.layout=grid needs dpg.resolution, the width of one image in the grid.")
-        if self.n_prompts < 1:
-            raise ConfigError(f"dpg.n_prompts: expected a positive number, got {self.n_prompts}.")
+        check_positive("dpg", self, "n_prompts")
 
 
 @BENCHMARKS.register("dpg")
@@ -165,10 +161,10 @@ class DPG(Benchmark):
         found = []
         for node in nodes_of(prompt.meta["questions"], prompt.id):
             metric = f"{QUESTION_METRIC}{node.number}"
-            given = sorted(answers.get(metric, []), key=lambda v: v.repeat)
-            answer = next((v for v in given if v.status == "ok" and v.value is not None), None)
+            given = answers.get(metric, [])
+            answer = first_answer(given)
             if answer is None or answer.value is None:
-                reason = _why_missing(generation, given)
+                reason = why_missing(generation, given)
                 found.append(Score(key=generation.key, metric=metric, value=None, reason=reason))
             else:
                 found.append(Score(key=generation.key, metric=metric, value=float(answer.value > 0.5)))
@@ -232,11 +228,3 @@ class DPG(Benchmark):
             protocol=self.protocol,
             lock=self._lock,
         )
-
-
-def _why_missing(generation: Generation, answers: Sequence[Judgement]) -> str:
-    if generation.status != "ok":
-        return f"no image: {generation.status} {generation.error}".strip()
-    if not answers:
-        return "not judged"
-    return f"judge: {answers[-1].status} {answers[-1].error}".strip()

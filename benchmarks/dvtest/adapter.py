@@ -8,14 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from benchmarks.base import Benchmark
+from benchmarks.base import check_positive
 from benchmarks.dvtest.data import DataSet, load_official, load_records
 from benchmarks.micro.dvtest import N_PROMPTS
-from benchmarks.reward.adapter import find_by_number
-from benchmarks.reward.scores import scores_of
+from benchmarks.reward.base import RewardedPrompts, reward_rows
 from benchmarks.reward.summaries import REWARD, UNIT, Means, is_count
 from harness.decompose.dimensions import QUALITY, SEMANTIC
-from harness.errors import ConfigError
 from harness.images import ImageRef
 from harness.judges.base import JudgeRequest
 from harness.registry import BENCHMARKS
@@ -44,19 +42,16 @@ class DVTestOptions:
     """Micro edition: seed of the prompts."""
 
     def __post_init__(self) -> None:
-        if self.n_prompts < 1:
-            raise ConfigError(f"dvtest.n_prompts: expected a positive number, got {self.n_prompts}.")
+        check_positive("dvtest", self, "n_prompts")
 
 
 @BENCHMARKS.register("dvtest")
-class DVTest(Benchmark):
+class DVTest(RewardedPrompts):
     """DVReward's test prompts in the official or the micro edition; the package docstring has the details."""
 
     name: ClassVar[str] = "dvtest"
     title: ClassVar[str] = "DVReward test prompts"
     options_type: ClassVar[type] = DVTestOptions
-    default_judge: ClassVar[Mapping[str, str]] = {}
-    """Of the class: none, so that `eval` without -b leaves the test prompts of a reward out. Instances have one."""
     details: ClassVar[tuple[str, ...]] = ("semantic/", "quality/")
 
     options: DVTestOptions
@@ -64,17 +59,13 @@ class DVTest(Benchmark):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._official_code, self._corrected = (self._make(b) for b in ("official_code", "corrected"))
+        self.reward = self._official_code if self.protocol == "official" else self._corrected
         self.default_judge = self._corrected.default_judge  # type: ignore[misc]
 
     def _make(self, behaviour: str) -> Reward:
         o = self.options
         settings = {"scoring": o.scoring, "aggregation": o.aggregation, "max_missing": o.max_missing}
         return make_reward("dvreward", {**settings, "behaviour": behaviour})
-
-    @property
-    def reward(self) -> Reward:
-        """DVReward as the protocol has it."""
-        return self._official_code if self.protocol == "official" else self._corrected
 
     @property
     def data_id(self) -> str:
@@ -86,16 +77,6 @@ class DVTest(Benchmark):
 
             return data_id(self.options.n_prompts, self.options.prompt_seed) + suffix
         return self._official.data_id + suffix
-
-    @property
-    def samples_per_prompt(self) -> int:
-        """One image per prompt."""
-        return 1
-
-    @property
-    def judge_prompt(self) -> str:
-        """`builtin`: the instructions are the project's own."""
-        return "builtin"
 
     def prompts(self) -> list[Prompt]:
         """All prompts with their questions in `meta`, in the order of the file; category is the difficulty, if known.
@@ -135,7 +116,7 @@ class DVTest(Benchmark):
         if self.protocol == "corrected" and not self._asks_anything(prompt):
             reason = "every question of the prompt is marked invalid"
             return [Score(key=generation.key, metric=REWARD, value=None, reason=reason)]
-        return scores_of(self.reward, prompt, generation, verdicts)
+        return super().score(prompt, generation, verdicts)
 
     def aggregate(self, prompts: Mapping[str, Prompt], scores: Sequence[Score]) -> list[Summary]:
         """The table, `overall` first, then `difficulty/...`, `semantic`, `quality`, `all_yes` and the means by tag.
@@ -146,19 +127,8 @@ class DVTest(Benchmark):
         means = Means(prompts, scores)
         categories = {p.category for p in prompts.values()} - {""}
         difficulties = [d for d in _DIFFICULTIES if d in categories] + sorted(categories - set(_DIFFICULTIES))
-        extra: dict[str, Any] = {p: means.total(p) for p in means.parts if is_count(p)}
-        if not difficulties:
-            extra["note"] = _NO_DIFFICULTY
-        rows = [means.summary("overall", REWARD, UNIT, extra=extra)]
-        rows += [
-            means.summary(f"difficulty/{d}", REWARD, UNIT, only=lambda p, d=d: p.category == d)  # type: ignore[misc]
-            for d in difficulties
-        ]
+        rows = reward_rows(means, UNIT, "difficulty", difficulties, {} if difficulties else {"note": _NO_DIFFICULTY})
         return rows + [means.summary(part, part, UNIT) for part in _ordered(means.parts)]
-
-    def find_image(self, root: Path, prompt: Prompt, index: int) -> Path | None:
-        """`ROOT/0000.png` (also .jpg, .webp) for sample 0, `ROOT/0000-1.png` for sample 1, and so on."""
-        return find_by_number(root, prompt, index)
 
 
 def _ordered(parts: Sequence[str]) -> list[str]:

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
-from benchmarks.base import Benchmark, Imported
+from benchmarks.base import Benchmark, Imported, check_choices, check_positive, why_missing
 from benchmarks.gedit import data, officialprompt
 from benchmarks.gedit.groups import GROUPS, LANGS, SUBSETS, Lang, Subset, in_order
 from benchmarks.gedit.images import ImageLayout
@@ -20,11 +20,11 @@ from benchmarks.gedit.scoring import QUESTIONS, Guess, score_sample
 from benchmarks.gedit.summaries import intersection_note, summarise
 from benchmarks.gedit.tally import Missing, tally
 from harness import seeds
-from harness.errors import ConfigError, DataError, unknown_name
+from harness.errors import ConfigError, DataError
 from harness.images import ImageRef, ref_of_image
 from harness.judges.base import JudgeRequest
 from harness.registry import BENCHMARKS
-from harness.types import Generation, Judgement, Profile, Prompt, Protocol, Question, SampleKey, Score, Summary
+from harness.types import Generation, Judgement, Prompt, Question, SampleKey, Score, Summary
 from harness.viescore.images import as_judged
 from harness.viescore.parsing import Rules, answers_of
 
@@ -68,11 +68,8 @@ class GEditOptions:
     """Micro edition: which prompts are generated."""
 
     def __post_init__(self) -> None:
-        for name, known in _CHOICES.items():
-            if getattr(self, name) not in known:
-                raise unknown_name(f"value of gedit.{name}", str(getattr(self, name)), known)
-        if self.n_per_group < 1:
-            raise ConfigError(f"gedit.n_per_group: expected a positive number, got {self.n_per_group}.")
+        check_choices("gedit", self, _CHOICES)
+        check_positive("gedit", self, "n_per_group")
         if self.temperature is not None and not 0 <= self.temperature <= 2:
             raise ConfigError(f"gedit.temperature: expected 0 to 2, got {self.temperature}.")
 
@@ -90,16 +87,9 @@ class GEdit(Benchmark):
     details: ClassVar[tuple[str, ...]] = ("group/", "intersection/group/")
     options: GEditOptions
 
-    def __init__(
-        self,
-        *,
-        profile: Profile,
-        protocol: Protocol,
-        options: GEditOptions | None = None,
-        data_dir: Path | None = None,
-    ) -> None:
-        super().__init__(profile=profile, protocol=protocol, options=options or GEditOptions(), data_dir=data_dir)
-        if self.options.guess and protocol != "official":
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if self.options.guess and self.protocol != "official":
             raise ConfigError("gedit.guess: guessed scores belong to the official protocol; use --protocol official.")
         self._layouts: dict[Path, ImageLayout] = {}
         self._micro_sources: dict[str, ImageRef] = {}
@@ -115,19 +105,9 @@ class GEdit(Benchmark):
         return name + changes
 
     @property
-    def samples_per_prompt(self) -> int:
-        """One edited image per row."""
-        return 1
-
-    @property
     def rules(self) -> Rules:
         """How replies are read: by upstream's rules under `official`, strictly under `corrected`."""
         return "official" if self.protocol == "official" else "strict"
-
-    @property
-    def judge_prompt(self) -> str:
-        """Whose wording the judge gets: `builtin` or `official`."""
-        return self.options.judge_prompt
 
     def prompts(self) -> list[Prompt]:
         """The rows of language and subset, by group in official order.
@@ -177,9 +157,7 @@ class GEdit(Benchmark):
 
     def score(self, prompt: Prompt, generation: Generation, verdicts: Sequence[Judgement]) -> list[Score]:
         """`sc`, `pq` and `o` = sqrt(sc * pq), each 0..10; None with the reason where an answer is missing."""
-        lost = (
-            "not judged" if generation.status == "ok" else f"no image: {generation.status} {generation.error}".strip()
-        )
+        lost = why_missing(generation, ())
         guess = self._guess if self.options.guess else None
         return score_sample(generation.key, verdicts, rules=self.rules, lost=lost, guess=guess)
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.data.constants import text_constants
 from benchmarks.gedit.judgeprompt import PLACEHOLDER, JudgePrompt
 from benchmarks.gedit.lock import shipped_lock
 from harness.errors import DataError
@@ -57,7 +58,7 @@ def extract(path: Path, *, known: Mapping[str, str] | None = None) -> JudgePromp
         raise DataError(f"{path}: cannot be read ({error.strerror}).") from None
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise DataError(f"{path}: not valid Python ({error}). Point to {FILE_NAME} of an upstream checkout.") from None
-    constants = _string_constants(tree)
+    constants = text_constants(tree)
     absent = sorted({name for parts in PARTS.values() for name in parts if name not in constants})
     if absent:
         raise DataError(f"{path}: no text constant {', '.join(absent)}. Point to {FILE_NAME} of an upstream checkout.")
@@ -99,12 +100,3 @@ def _checked(texts: Mapping[str, str], where: str, known: Mapping[str, str] | No
     if texts["sc"].count(PLACEHOLDER) != 1:
         raise DataError(f"{where}: the sc prompt does not hold {PLACEHOLDER!r} once.")
     return JudgePrompt(name="official", sc=texts["sc"], pq=texts["pq"])
-
-
-def _string_constants(tree: ast.Module) -> dict[str, str]:
-    found = {}
-    for node in tree.body:
-        match node:
-            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str(text))):
-                found[name] = text
-    return found

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
-from benchmarks.base import Benchmark, Imported
+from benchmarks.base import Benchmark, Imported, check_positive, why_missing
 from benchmarks.geneval import aggregate, human
 from benchmarks.geneval.assembling import Settings
 from benchmarks.geneval.data import PROMPT_SETS, PromptSet, official_id, official_metadata, prompts_from
@@ -22,7 +23,7 @@ from harness.errors import ConfigError, DataError
 from harness.images import ImageRef
 from harness.judges.base import JudgeRequest
 from harness.registry import BENCHMARKS
-from harness.types import Generation, Judgement, Profile, Prompt, Protocol, Question, Score, Summary
+from harness.types import Generation, Judgement, Prompt, Question, Score, Summary
 
 QUESTION_ID = "detections"
 
@@ -53,9 +54,7 @@ class GenEvalOptions:
     def __post_init__(self) -> None:
         if self.prompt_set not in PROMPT_SETS:
             raise ConfigError(f"geneval.prompt_set: {self.prompt_set!r}, expected one of {', '.join(PROMPT_SETS)}.")
-        for name in ("samples_per_prompt", "max_objects", "prompts_per_tag"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"geneval.{name}: expected a positive number, got {getattr(self, name)}.")
+        check_positive("geneval", self, "samples_per_prompt", "max_objects", "prompts_per_tag")
 
     @property
     def thresholds(self) -> Thresholds:
@@ -80,18 +79,6 @@ class GenEval(Benchmark):
 
     options: GenEvalOptions
 
-    def __init__(
-        self,
-        *,
-        profile: Profile,
-        protocol: Protocol,
-        options: GenEvalOptions | None = None,
-        data_dir: Path | None = None,
-    ) -> None:
-        super().__init__(profile=profile, protocol=protocol, options=options or GenEvalOptions(), data_dir=data_dir)
-        self._prompts: list[Prompt] | None = None
-        self._folders: dict[Path, ImageFolder] = {}
-
     @property
     def data_id(self) -> str:
         """Prompt set and hash; thresholds too where they are not the benchmark's."""
@@ -112,9 +99,15 @@ class GenEval(Benchmark):
         Raises:
             DataError: the official file is absent or not the pinned one.
         """
-        if self._prompts is None:
-            self._prompts = self._official_prompts() if self.profile == "official" else self._micro_prompts()
         return list(self._prompts)
+
+    @cached_property
+    def _prompts(self) -> list[Prompt]:
+        return self._official_prompts() if self.profile == "official" else self._micro_prompts()
+
+    @cached_property
+    def _folders(self) -> dict[Path, ImageFolder]:
+        return {}
 
     def requests(self, prompt: Prompt, generation: Generation, images: Sequence[ImageRef]) -> list[JudgeRequest]:
         """One `detect` request of form `geneval`.
@@ -150,7 +143,7 @@ class GenEval(Benchmark):
         answer = next((v for v in answers if v.status == "ok"), None)
         if answer is None:
             return [
-                Score(key=generation.key, metric=aggregate.METRIC, value=None, reason=_why_missing(generation, answers))
+                Score(key=generation.key, metric=aggregate.METRIC, value=None, reason=why_missing(generation, answers))
             ]
         decisive = _classes(prompt)
         try:
@@ -229,11 +222,3 @@ def _part(answer: Judgement, name: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise DataError(f"payload.{name}: expected an object with one list per class, got {type(value).__name__}.")
     return value
-
-
-def _why_missing(generation: Generation, answers: Sequence[Judgement]) -> str:
-    if generation.status != "ok":
-        return f"no image: {generation.status} {generation.error}".strip()
-    if not answers:
-        return "not judged"
-    return f"judge: {answers[-1].status} {answers[-1].error}".strip()

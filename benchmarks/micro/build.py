@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from harness.errors import ConfigError, DataError
+from harness.errors import DataError
 from harness.types import Prompt
 from harness.world.grammar import Spec, canonical
 
@@ -44,13 +44,6 @@ def draw_new(draw: Callable[[], Spec], seen: set[str], *, where: str) -> Spec:
         f"{where}: no new prompt in {N_TRIES} draws; the world has hardly more than the {len(seen)} found so far. "
         "Ask for fewer."
     )
-
-
-def check_number(name: str, value: int, limit: int | None = None) -> None:
-    """Raises ConfigError unless 1 <= value (<= limit)."""
-    if value < 1 or (limit is not None and value > limit):
-        expected = "a positive number" if limit is None else f"a number from 1 to {limit}"
-        raise ConfigError(f"{name}: expected {expected}, got {value}.")
 
 
 def data_id(benchmark: str, prompts: Sequence[Prompt]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from benchmarks.base import check_number
 from benchmarks.micro import build
 from benchmarks.micro.build import Case
 from harness import seeds
@@ -47,7 +48,7 @@ def _prompt(row: int, seed: int, spec: Spec) -> Prompt:
 @lru_cache(maxsize=8)
 def cases(n: int = N_PROMPTS, seed: int = 0) -> tuple[Case, ...]:
     """All prompts with their specs; see `prompts`."""
-    build.check_number("dvtest.n_prompts", n)
+    check_number("dvtest.n_prompts", n)
     seen: set[str] = set()
     specs = [_spec(row, seed, seen) for row in range(n)]
     return tuple(Case(_prompt(row, seed, spec), spec) for row, spec in enumerate(specs))

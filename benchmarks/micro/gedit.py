@@ -24,6 +24,7 @@ from typing import Any
 
 from PIL import Image
 
+from benchmarks.base import check_number
 from benchmarks.micro import build
 from harness import seeds
 from harness.errors import DataError
@@ -232,7 +233,7 @@ def _prompt(group: str, row: int, edit: Edit) -> Prompt:
 @lru_cache(maxsize=8)
 def cases(n_per_group: int = N_PER_GROUP, seed: int = 0) -> tuple[EditCase, ...]:
     """All prompts with their edits; see `prompts`."""
-    build.check_number("gedit.n_per_group", n_per_group)
+    check_number("gedit.n_per_group", n_per_group)
     found = []
     for group in GROUPS:
         seen: set[str] = set()

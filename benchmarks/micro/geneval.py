@@ -16,6 +16,7 @@ from functools import lru_cache
 from itertools import combinations, permutations, product
 from typing import Any
 
+from benchmarks.base import check_number
 from benchmarks.micro import build
 from benchmarks.micro.build import Case
 from harness import seeds
@@ -122,7 +123,7 @@ def _metadata(tag: str, spec: Spec, text: str) -> dict[str, Any]:
 @lru_cache(maxsize=8)
 def cases(n_per_tag: int = N_PER_TAG, seed: int = 0) -> tuple[Case, ...]:
     """All prompts with their specs; see `prompts`."""
-    build.check_number("geneval.prompts_per_tag", n_per_tag)
+    check_number("geneval.prompts_per_tag", n_per_tag)
     found: list[Case] = []
     for tag in TAGS:
         for row, spec in enumerate(_specs(tag, n_per_tag, seed)):

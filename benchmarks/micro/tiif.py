@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+from benchmarks.base import check_number
 from benchmarks.micro import build
 from benchmarks.micro.build import Case
 from harness import seeds
@@ -104,7 +105,7 @@ def _prompt(type_: str, row: int, seed: int, spec: Spec, length: Style) -> Promp
 @lru_cache(maxsize=8)
 def cases(n_per_type: int = N_PER_TYPE, seed: int = 0) -> tuple[Case, ...]:
     """All prompts with their specs; see `prompts`."""
-    build.check_number("tiif.n_per_type", n_per_type)
+    check_number("tiif.n_per_type", n_per_type)
     seen: set[str] = set()
     # Row by row, so that the first rows do not depend on how many follow.
     specs = {(t, row): _spec(t, row, seed, seen) for row in range(n_per_type) for t in TYPES}

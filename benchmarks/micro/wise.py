@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from benchmarks.base import check_number
 from benchmarks.micro import build
 from benchmarks.micro.build import Case
 from harness import seeds
@@ -96,7 +97,7 @@ def _prompt(category: str, row: int, seed: int, spec: Spec) -> Prompt:
 @lru_cache(maxsize=8)
 def cases(n_per_category: int = N_PER_CATEGORY, seed: int = 0) -> tuple[Case, ...]:
     """All prompts with their specs; see `prompts`."""
-    build.check_number("wise.n_per_category", n_per_category, MAX_PER_CATEGORY)
+    check_number("wise.n_per_category", n_per_category, MAX_PER_CATEGORY)
     seen: set[str] = set()
     # Row by row, so that the first rows do not depend on how many follow.
     specs = {(c, row): _spec(c, row, seed, seen) for row in range(n_per_category) for c in CATEGORIES}

@@ -8,18 +8,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from benchmarks.base import Benchmark
+from benchmarks.base import check_positive
 from benchmarks.micro.dvtest import N_PROMPTS
+from benchmarks.reward.base import RewardedPrompts, reward_rows
 from benchmarks.reward.prompts import file_id, file_prompts, micro_prompts
-from benchmarks.reward.scores import scores_of
-from benchmarks.reward.summaries import REWARD, Means, is_count
+from benchmarks.reward.summaries import Means, is_count
 from harness import config as configs
 from harness.errors import ConfigError
 from harness.images import ImageRef, ref_of_file
 from harness.judges.base import JudgeRequest
 from harness.registry import BENCHMARKS, REWARDS
-from harness.rewards import Reward, RewardItem, make_reward
-from harness.types import Generation, Judgement, Prompt, Score, Summary
+from harness.rewards import RewardItem, make_reward
+from harness.types import Generation, Prompt, Score, Summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,19 +38,16 @@ class RewardOptions:
     """Generated prompts: their seed."""
 
     def __post_init__(self) -> None:
-        if self.n_prompts < 1:
-            raise ConfigError(f"reward.n_prompts: expected a positive number, got {self.n_prompts}.")
+        check_positive("reward", self, "n_prompts")
 
 
 @BENCHMARKS.register("reward")
-class RewardBenchmark(Benchmark):
+class RewardBenchmark(RewardedPrompts):
     """One registered reward on generated prompts or on a user's; the package docstring has the details."""
 
     name: ClassVar[str] = "reward"
     title: ClassVar[str] = "Reward"
     options_type: ClassVar[type] = RewardOptions
-    default_judge: ClassVar[Mapping[str, str]] = {}
-    """Of the class: none, so that `eval` without -b leaves rewards out. An instance has its reward's."""
     details: ClassVar[tuple[str, ...]] = ("part/semantic/", "part/quality/")
 
     options: RewardOptions
@@ -59,7 +56,7 @@ class RewardBenchmark(Benchmark):
         super().__init__(**kwargs)
         if not self.options.name:
             raise ConfigError(f"Name the reward, e.g. -b reward:dvreward. Known: {', '.join(REWARDS.names())}.")
-        self.reward: Reward = make_reward(self.options.name, self.options.settings)
+        self.reward = make_reward(self.options.name, self.options.settings)
         settings = ", ".join(f"{k}={v}" for k, v in sorted(self.options.settings.items()))
         self.title = f"Reward {self.options.name}" + (f" ({settings})" if settings else "")  # type: ignore[misc]
         self.default_judge = self.reward.default_judge  # type: ignore[misc]
@@ -88,16 +85,6 @@ class RewardBenchmark(Benchmark):
         from benchmarks.micro.dvtest import data_id
 
         return f"{data_id(self.options.n_prompts, self.options.prompt_seed)}+{self.reward.fingerprint}"
-
-    @property
-    def samples_per_prompt(self) -> int:
-        """One image per prompt."""
-        return 1
-
-    @property
-    def judge_prompt(self) -> str:
-        """`builtin`: rewards bring their own wording; their fingerprint says which."""
-        return "builtin"
 
     def prompts(self) -> list[Prompt]:
         """The prompts, ids `reward/0000-1a2b3c4d` by place and text.
@@ -138,28 +125,9 @@ class RewardBenchmark(Benchmark):
         """The reward's own."""
         return self.reward.requests(RewardItem(prompt=prompt, image=images[0], sources=tuple(images[1:])))
 
-    def score(self, prompt: Prompt, generation: Generation, verdicts: Sequence[Judgement]) -> list[Score]:
-        """`reward` and one score for each of its parts; None with the reason where there is no reward."""
-        return scores_of(self.reward, prompt, generation, verdicts)
-
     def aggregate(self, prompts: Mapping[str, Prompt], scores: Sequence[Score]) -> list[Summary]:
         """`overall` (mean reward), `category/NAME`, `part/NAME`; parts that count things are sums in `overall`."""
         means = Means(prompts, scores)
-        counts = {part: means.total(part) for part in means.parts if is_count(part)}
-        extra = {"reward": self.reward.fingerprint, **counts}
-        rows = [means.summary("overall", REWARD, self.value_range, extra=extra)]
-        for category in dict.fromkeys(p.category for p in prompts.values() if p.category):
-            key = f"category/{category}"
-            rows.append(means.summary(key, REWARD, self.value_range, only=lambda p, c=category: p.category == c))  # type: ignore[misc]
+        categories = list(dict.fromkeys(p.category for p in prompts.values() if p.category))
+        rows = reward_rows(means, self.value_range, "category", categories, {"reward": self.reward.fingerprint})
         return rows + [means.summary(f"part/{p}", p, means.range_of(p)) for p in means.parts if not is_count(p)]
-
-    def find_image(self, root: Path, prompt: Prompt, index: int) -> Path | None:
-        """`ROOT/0000.png` (also .jpg, .webp) for sample 0, `ROOT/0000-1.png` for sample 1, and so on."""
-        return find_by_number(root, prompt, index)
-
-
-def find_by_number(root: Path, prompt: Prompt, index: int) -> Path | None:
-    """The image of a prompt in a flat folder, named by the prompt's number and the sample's."""
-    stem = prompt.id.rpartition("/")[2].partition("-")[0] + (f"-{index}" if index else "")
-    files = (root / f"{stem}{suffix}" for suffix in (".png", ".jpg", ".jpeg", ".webp"))
-    return next((f for f in files if f.is_file()), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from benchmarks.base import no_image
 from benchmarks.reward.summaries import REWARD
 from harness.errors import DataError
 from harness.images import ImageRef
@@ -34,7 +35,7 @@ def answers_of(verdicts: Sequence[Judgement]) -> dict[str, Answer]:
 def reward_of(reward: Reward, prompt: Prompt, generation: Generation, verdicts: Sequence[Judgement]) -> RewardValue:
     """The reward of one sample; a question that was never asked counts as one without an answer."""
     if generation.status != "ok":
-        return RewardValue(value=None, reason=f"no image: {generation.status} {generation.error}".strip())
+        return RewardValue(value=None, reason=no_image(generation))
     item = stand_in(prompt)
     given = answers_of(verdicts)
     not_asked = Answer(status="skipped", error="not judged")

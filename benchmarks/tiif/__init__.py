@@ -45,7 +45,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from benchmarks.base import Benchmark, Imported
+from benchmarks.base import Benchmark, Imported, check_choices, check_positive
 from benchmarks.micro.build import data_id as micro_data_id
 from benchmarks.tiif import images as image_files
 from benchmarks.tiif import judgeprompt, ocr, officialprompt
@@ -57,7 +57,7 @@ from benchmarks.tiif.summaries import summarise, summarise_text
 from benchmarks.tiif.tally import QUESTION_METRIC, tally
 from benchmarks.tiif.taxonomy import LENGTHS, TYPES, Length, prompt_id
 from harness import seeds
-from harness.errors import ConfigError, DataError, unknown_name
+from harness.errors import DataError
 from harness.images import ImageRef
 from harness.judges.base import JudgeRequest
 from harness.registry import BENCHMARKS
@@ -93,11 +93,8 @@ class TIIFOptions:
     """Micro edition: seed of the prompts."""
 
     def __post_init__(self) -> None:
-        for name, known in _CHOICES.items():
-            if getattr(self, name) not in known:
-                raise unknown_name(f"value of tiif.{name}", str(getattr(self, name)), known)
-        if self.n_per_type < 1:
-            raise ConfigError(f"tiif.n_per_type: expected a positive number, got {self.n_per_type}.")
+        check_choices("tiif", self, _CHOICES)
+        check_positive("tiif", self, "n_per_type")
 
 
 @BENCHMARKS.register("tiif")
@@ -121,16 +118,6 @@ class TIIF(Benchmark):
     def _official_id(self) -> str:
         order = f", comparison {self._official.comparison_rows}" if self._official.comparison_rows else ""
         return f"tiif/{self.options.set}@{self._official.sha256[:12]}{order}"
-
-    @property
-    def judge_prompt(self) -> str:
-        """Whose wording the judge gets: `builtin` or `official`."""
-        return self.options.judge_prompt
-
-    @property
-    def samples_per_prompt(self) -> int:
-        """One image per wording."""
-        return 1
 
     @property
     def lengths(self) -> tuple[Length, ...]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.data.constants import text_constants
 from benchmarks.tiif.lock import Lock, shipped_lock
 from harness import seeds
 from harness.errors import DataError
@@ -63,7 +64,7 @@ def extract(source: Path | str, lock: Lock | None = None) -> OfficialPrompt:
         tree = ast.parse(text)
     except (SyntaxError, ValueError) as error:
         raise DataError(f"{where}: not valid Python ({error}). Point to eval/eval_with_vlm.py of TIIF-Bench.") from None
-    constants = _string_constants(tree)
+    constants = text_constants(tree)
     builder = _function(tree, "format_questions_prompt", where)
     placeholder = _placeholder(builder, where)
     templates = {}
@@ -141,17 +142,6 @@ def _read(path: Path) -> str:
         return path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read as UTF-8 text ({error}).") from None
-
-
-def _string_constants(tree: ast.Module) -> dict[str, str]:
-    found = {}
-    for node in tree.body:
-        match node:
-            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str(text))):
-                found[name] = text
-            case ast.AnnAssign(target=ast.Name(id=name), value=ast.Constant(value=str(text))):
-                found[name] = text
-    return found
 
 
 def _function(tree: ast.Module, name: str, where: str) -> list[ast.AST]:

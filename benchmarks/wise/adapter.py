@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from benchmarks.base import Benchmark, Imported
+from benchmarks.base import Benchmark, Imported, check_choices, check_positive, first_answer, why_missing
 from benchmarks.wise import judgeprompt, officialprompt
 from benchmarks.wise.data import DataSet, has_set, load_set, reidentified, set_name
 from benchmarks.wise.importer import Settings, import_results
@@ -16,7 +16,7 @@ from benchmarks.wise.lock import Lock, shipped_lock
 from benchmarks.wise.replies import parse_legacy, parse_verified
 from benchmarks.wise.summaries import UNUSABLE, summarise, tally
 from benchmarks.wise.variants import N_PROMPTS, SCALES, VARIANTS, Variant
-from harness.errors import ConfigError, unknown_name
+from harness.errors import ConfigError
 from harness.images import ImageRef
 from harness.judges.base import Answer, JudgeRequest
 from harness.registry import BENCHMARKS
@@ -48,13 +48,10 @@ class WISEOptions:
     """Micro edition: seed of the prompts."""
 
     def __post_init__(self) -> None:
-        for name, known in _CHOICES.items():
-            if getattr(self, name) not in known:
-                raise unknown_name(f"value of wise.{name}", str(getattr(self, name)), known)
+        check_choices("wise", self, _CHOICES)
         if self.prompt_set == "rewrite" and self.variant != "legacy":
             raise ConfigError("wise.prompt_set=rewrite exists for wise.variant=legacy only.")
-        if self.n_per_category < 1:
-            raise ConfigError(f"wise.n_per_category: expected a positive number, got {self.n_per_category}.")
+        check_positive("wise", self, "n_per_category")
 
 
 @BENCHMARKS.register("wise")
@@ -77,16 +74,6 @@ class WISE(Benchmark):
 
             return f"{data_id(self.options.n_per_category, self.options.prompt_seed)}+{self.options.variant}"
         return self._official.data_id
-
-    @property
-    def judge_prompt(self) -> str:
-        """Whose wording the judge gets: `builtin` or `official`. Numbers with different ones do not compare."""
-        return self.options.judge_prompt
-
-    @property
-    def samples_per_prompt(self) -> int:
-        """One image per prompt."""
-        return 1
 
     def prompts(self) -> list[Prompt]:
         """All prompts by id; `meta` has `prompt_id`, `Explanation` and `Subcategory`.
@@ -160,10 +147,10 @@ class WISE(Benchmark):
         return [self._score(generation, scale, verdicts) for scale in SCALES[self.options.variant]]
 
     def _score(self, generation: Generation, scale: str, verdicts: Sequence[Judgement]) -> Score:
-        given = sorted((v for v in verdicts if v.question_id == scale), key=lambda v: v.repeat)
-        answer = next((v for v in given if v.status == "ok" and v.value is not None), None)
+        given = [v for v in verdicts if v.question_id == scale]
+        answer = first_answer(given)
         if answer is None or answer.value is None:
-            return Score(key=generation.key, metric=scale, value=None, reason=_why_missing(generation, given))
+            return Score(key=generation.key, metric=scale, value=None, reason=why_missing(generation, given))
         if not self._is_usable(answer.value):
             reason = f"{UNUSABLE}{scale} is {answer.value:g}"
             return Score(key=generation.key, metric=scale, value=None, reason=reason)
@@ -207,11 +194,3 @@ class WISE(Benchmark):
                 data_id=self._official.data_id if has_data else "",
             ),
         )
-
-
-def _why_missing(generation: Generation, answers: Sequence[Judgement]) -> str:
-    if generation.status != "ok":
-        return f"no image: {generation.status} {generation.error}".strip()
-    if not answers:
-        return "not judged"
-    return f"judge: {answers[-1].status} {answers[-1].error}".strip()

@@ -123,7 +123,7 @@ def _save(runs: tuple[Path, ...], file: Path, names: list[str], max_missing: flo
     sides = [side for path in runs for side in read(path, names or None)]
     resolve("reports.check.comparability:check_seeds")(sides, names)
     write(file, sides, max_missing)
-    stored = ", ".join(f"{name} {value.metric} {value.estimate:.4g}" for name, value in sides[0].values.items())
+    stored = ", ".join(f"{name} {value.metric} {value.official:.4g}" for name, value in sides[0].values.items())
     click.echo(f"Baseline of {len(sides)} run(s) written to {file}: {stored}.")
     return 0
 

@@ -12,8 +12,8 @@ from harness.cli.options import json_option, load_plugins, plugin_option, split_
 
 @click.command(
     name="eval-text",
-    epilog="Examples:  run.py eval-text micro -o runs/text-base   |   run.py eval-text runs/rt2i -o runs/text-rt2i   |   "
-    "run.py report runs/text-base runs/text-rt2i   |   run.py eval-text MODEL --tasks hellaswag --limit 200",
+    epilog="Examples:  run.py eval-text micro -o runs/text-base   |   run.py eval-text runs/rt2i -o runs/text-rt2i   "
+    "|   run.py report runs/text-base runs/text-rt2i   |   run.py eval-text MODEL --tasks hellaswag --limit 200",
 )
 @click.argument("model", default="micro")
 @click.option("-t", "--tasks", multiple=True, metavar="NAMES", help="lm-eval tasks.  [default: the shipped micro ones]")

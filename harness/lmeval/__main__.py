@@ -10,9 +10,8 @@ def main() -> None:
     import harness.lmeval.model  # noqa: F401 - registers the model
     from harness.lmeval.evaluate import TASKS
 
-    if "run" in sys.argv[1:2] or "--tasks" in sys.argv:
-        if "--include_path" not in sys.argv:
-            sys.argv += ["--include_path", str(TASKS)]
+    if ("run" in sys.argv[1:2] or "--tasks" in sys.argv) and "--include_path" not in sys.argv:
+        sys.argv += ["--include_path", str(TASKS)]
     from lm_eval.__main__ import cli_evaluate
 
     cli_evaluate()

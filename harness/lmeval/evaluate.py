@@ -10,7 +10,7 @@ import logging
 import math
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -207,63 +207,66 @@ def task_result(name: str, output: dict[str, Any]) -> TaskResult:
     """
     samples, values = output["samples"][name], output["results"][name]
     bounded = _BOUNDED | set((output["configs"][name].get("metadata") or {}).get("bounded", ()))
-    lower = {m for m, up in (output.get("higher_is_better", {}).get(name) or {}).items() if up is False}
+    higher = output.get("higher_is_better", {}).get(name) or {}
+    result = TaskResult(block={}, terms={}, scores=[], prompts=[])
     cells: dict[str, Any] = {}
-    terms: dict[str, Terms] = {}
-    scores: list[Score] = []
     for full, value in values.items():
         metric, comma, chosen = full.partition(",")
         if not comma or metric.endswith("_stderr") or not isinstance(value, int | float):
             continue
         key = metric if chosen == "none" else f"{metric}/{chosen}"
         rows = [s for s in samples if s["filter"] == chosen]
-        made = _terms(name, metric, rows, metric in bounded)
-        extra = {"higher_is_better": False} if metric in lower else {}
+        extra: dict[str, Any] = {} if higher.get(metric, True) else {"higher_is_better": False}
         stderr = values.get(f"{metric}_stderr,{chosen}")
         if isinstance(stderr, int | float):
-            extra["lm_eval_stderr"] = stderr
-        summary = {"method": "none: not a mean over documents"}
+            extra["lm_eval_stderr"] = float(stderr)
+        summary = Summary(
+            metric=key, value=_finite(value), n=len(rows), method="none: not a mean over documents", extra=extra
+        )
+        made = _terms(name, metric, rows, metric in bounded)
         if made is not None and _agrees(made, float(value)):
-            terms[key], summary = made, made.interval()
-            scores += [Score(key=_key(name, s), metric=key, value=_number(s[metric])) for s in rows]
+            result.terms[key] = made
+            result.scores += [Score(key=_key(name, s), metric=key, value=_number(s[metric])) for s in rows]
+            summary = replace(summary, **made.interval())
         elif metric in bounded:
             raise DataError(f"{name}: {metric} is {value} by lm-eval and another number as a mean over its documents.")
-        cells[key] = value_object(Summary(metric=key, value=_finite(value), n=len(rows), extra=extra, **summary))
+        cells[key] = value_object(summary)
     first = {s["doc_id"]: s for s in samples}
-    block = {
+    result.block = {
         "judge": f"lm-eval {lm_eval_version()}",
         "judge_prompt": "",
         "data": _data_id(name, output, first),
         "title": f"lm-eval {name}",
-        "headline": list(terms) or list(cells),
+        "headline": [*result.terms, *cells][:1],
         "details": [],
         "n_prompts": len(first),
         "n_samples": len(first),
-        "n_answers": max(len(scores), 1),
+        "n_answers": max(len(result.scores), 1),
         "n_missing": 0,
         "values": cells,
     }
-    prompts = [
+    result.prompts = [
         {"benchmark": PREFIX + name, "id": _id(name, s), "text": _context(s), "category": "", "source_images": []}
         for s in first.values()
     ]
-    return TaskResult(block=block, terms=terms, scores=scores, prompts=prompts)
+    return result
 
 
 def _terms(name: str, metric: str, rows: Sequence[dict[str, Any]], is_bounded: bool) -> Terms | None:
     """A mean over documents, or bits over bytes; None for anything else."""
-    values = [s.get(metric) for s in rows]
-    if metric == _BITS and all(isinstance(v, tuple | list) and len(v) == 2 for v in values):
-        parts = [(_id(name, s), "all", -v[0] / math.log(2), float(v[1])) for s, v in zip(rows, values, strict=True)]
-        if not all(math.isfinite(p[2]) for p in parts):
-            return None
-        return make_terms([(*p, p[3]) for p in parts], {"all": 1.0}, lo=0.0, hi=math.inf, step=1e-6)
-    if not all(isinstance(v, int | float) and math.isfinite(v) for v in values):
+    parts: list[tuple[str, str, float, float]] = []
+    for sample in rows:
+        value = sample.get(metric)
+        if isinstance(value, tuple | list) and metric == _BITS and len(value) == 2:
+            parts.append((_id(name, sample), "all", -float(value[0]) / math.log(2), float(value[1])))
+        elif isinstance(value, int | float):
+            parts.append((_id(name, sample), "all", float(value), 1.0))
+    if len(parts) < len(rows) or not all(math.isfinite(p[2]) for p in parts):
         return None
-    limits = {} if is_bounded else {"lo": -math.inf, "hi": math.inf, "step": 1e-6}
-    return make_terms(
-        [(_id(name, s), "all", float(v), 1.0) for s, v in zip(rows, values, strict=True)], {"all": 1.0}, **limits
-    )
+    if is_bounded:
+        return make_terms(parts, {"all": 1.0})
+    lo = 0.0 if metric == _BITS else -math.inf
+    return make_terms([(*p, p[3]) for p in parts], {"all": 1.0}, lo=lo, hi=math.inf, step=1e-6)
 
 
 def _agrees(terms: Terms, value: float) -> bool:

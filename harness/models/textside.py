@@ -60,7 +60,7 @@ class TextSide(Protocol):
         """
 
     def windows(self, text: str) -> list[TextPair]:
-        """`text` of any length as pairs that together score each of its tokens once, each with all context that fits."""
+        """`text` of any length as pairs that together score each token once, each with all the context that fits."""
 
     def log_probs(self, pairs: Sequence[TextPair]) -> list[TokenScores]:
         """Scores of the pairs, in order."""

@@ -65,6 +65,8 @@ def write_baseline(file: Path, sides: Sequence[Side], max_missing: float) -> Non
         if not side.values:
             raise ConfigError(f"{side.where}: no benchmark to store.")
         for name, value in side.values.items():
+            if value.official is None:
+                raise IncompleteError(f"{side.where}: {name} has no value ({value.why_none}); no baseline was written.")
             if value.missing_share > max_missing:
                 raise IncompleteError(
                     f"{side.where}: {name} misses {value.n_missing:,} of {value.n_answers:,} answers "
@@ -92,7 +94,8 @@ def _side_object(side: Side) -> dict[str, Any]:
             name: {
                 "metric": v.metric,
                 "title": v.title,
-                "value": v.estimate,
+                "value": v.official,
+                "why_none": v.why_none,
                 "identity": v.identity,
                 "n_answers": v.n_answers,
                 "n_missing": v.n_missing,
@@ -112,6 +115,8 @@ def _side(run: dict[str, Any], where: str, benchmarks: list[str] | None) -> Side
             continue
         values[name] = Value(
             metric=b["metric"],
+            official=None if b["value"] is None else float(b["value"]),
+            why_none=b["why_none"],
             title=b["title"],
             identity={k: str(v) for k, v in b["identity"].items()},
             terms=terms_module.from_json(b["terms"], f"{where}, {name}")[b["metric"]],

@@ -7,9 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.errors import near_misses
-from harness.terms import Terms
-from reports.check.images import ImageScores
+from harness.errors import DataError, near_misses
+from harness.terms import aligned as aligned_terms
 from reports.check.sides import RefusedError, Side, Value
 from reports.runs import IDENTITY
 
@@ -101,43 +100,14 @@ def _like(first: Value, other: Value, benchmark: str, wheres: tuple[str, str]) -
             f"{wheres[0]} (only there: {only[0]}), {len(b.prompts):,} in {wheres[1]} (only there: {only[1]}). Was one "
             "evaluated with --limit?"
         )
+    try:
+        terms = aligned_terms(a, b, wheres)
+    except DataError as error:
+        raise RefusedError(f"{benchmark}: {error}") from None
     place = {p: i for i, p in enumerate(b.prompts)}
     order = np.array([place[p] for p in a.prompts], np.intp)
-    names = np.array(b.categories, object)[b.cat[order]]
-    if list(names) != [a.categories[c] for c in a.cat]:
-        raise RefusedError(f"{benchmark}: some prompts have another category in {wheres[1]} than in {wheres[0]}.")
-    if (a.lo, a.hi) != (b.lo, b.hi):
-        raise RefusedError(f"{benchmark}: scores range over {a.lo:g} to {a.hi:g} in {wheres[0]} and {b.lo:g} to "
-                           f"{b.hi:g} in {wheres[1]}.")  # fmt: skip
-    return replace(other, terms=_reordered(a, b, order, benchmark, wheres), images=_images(other.images, order))
-
-
-def _reordered(a: Terms, b: Terms, order: np.ndarray, benchmark: str, wheres: tuple[str, str]) -> Terms:
-    own = dict(zip(b.categories, b.weights.tolist(), strict=True))
-    weights = np.array([own.get(c, 0.0) for c in a.categories])
-    # A category that lost all its answers has weight 0 in some official aggregates: then the two values are means of
-    # different categories, and their difference is none of checkpoints.
-    if np.abs(weights - a.weights).max(initial=0.0) > 1e-9:
-        moved = [c for c, u, v in zip(a.categories, a.weights, weights, strict=True) if abs(u - v) > 1e-9]
-        raise RefusedError(
-            f"{benchmark}: the categories {', '.join(moved[:5])} weigh differently in {wheres[0]} and {wheres[1]}; one "
-            "side has no answer in some category."
-        )
-    return replace(
-        b,
-        prompts=a.prompts,
-        num=b.num[order],
-        den=b.den[order],
-        planned=b.planned[order],
-        cat=a.cat,
-        categories=a.categories,
-        weights=a.weights,
-        step=min(a.step, b.step),
-    )
-
-
-def _images(images: ImageScores | None, order: np.ndarray) -> ImageScores | None:
-    return None if images is None else replace(images, scores=images.scores[order])
+    images = None if other.images is None else replace(other.images, scores=other.images.scores[order])
+    return replace(other, terms=terms, images=images)
 
 
 def _examples(ids: Iterable[str]) -> str:

@@ -25,7 +25,7 @@ from harness.terms import Terms
 from reports.check.advice import advise
 from reports.check.comparability import aligned, chosen_benchmarks, refuse_other_identity, remarks
 from reports.check.margins import Margin, margins
-from reports.check.sides import Side, Value
+from reports.check.sides import IncompleteError, RefusedError, Side, Value
 
 Verdict = Literal["improvement", "equivalent", "non-inferior", "regression", "inconclusive", "incomplete"]
 Answer = Literal["pass", "regression", "incomplete", "inconclusive"]
@@ -131,12 +131,13 @@ def check(
 
     Raises:
         RefusedError: the sides cannot be compared.
+        IncompleteError: a side lost too many answers to be paired at all.
         ConfigError: a wrong margin.
     """
     names = chosen_benchmarks(candidates, baselines, benchmarks)
     sides = [*candidates, *baselines]
     refuse_other_identity([*baselines, *candidates], names)
-    values = {n: aligned([s.values[n] for s in sides], [s.where for s in sides], n) for n in names}
+    values = {n: _aligned(sides, n, max_missing) for n in names}
     accepted = margins({n: v[0].terms for n, v in values.items()}, margin, margin_for or {})
     texts = {p: t for s in reversed(sides) for p, t in s.texts.items()}
     parts = []
@@ -161,6 +162,17 @@ def check(
         inconclusive=inconclusive,
         notes=(*remarks(candidates, baselines, names), *_missing_notes(values, len(candidates))),
     )
+
+
+def _aligned(sides: Sequence[Side], name: str, max_missing: float) -> list[Value]:
+    own = [s.values[name] for s in sides]
+    try:
+        return aligned(own, [s.where for s in sides], name)
+    except RefusedError as error:
+        # A category that lost all its answers weighs nothing in some aggregates: the run is at fault, not the pairing.
+        if reason := _incomplete(own, max_missing):
+            raise IncompleteError(f"{name}: {reason}. {error}") from None
+        raise
 
 
 def _difference(x: Sequence[Value], y: Sequence[Value]) -> Difference:
@@ -199,8 +211,8 @@ def _row(
         metric=x[0].metric,
         verdict=verdict,
         reason=reason or _undecided_reason(verdict, decision),
-        baseline=_mean([v.estimate for v in y]),
-        candidate=_mean([v.estimate for v in x]),
+        baseline=_mean([v.official for v in y]),
+        candidate=_mean([v.official for v in x]),
         decision=decision,
         margin=margin,
         p_adjusted=p_adjusted,
@@ -221,6 +233,8 @@ def _row(
 def _incomplete(values: Sequence[Value], max_missing: float) -> str:
     """Why a decision would rest on too few answers; empty otherwise."""
     for value in values:
+        if value.official is None:
+            return f"the benchmark gave no value: {value.why_none}"
         if value.missing_share > max_missing:
             return (f"{value.n_missing:,} of {value.n_answers:,} answers are missing ({value.missing_share:.1%}, "
                     f"accepted {max_missing:.1%})")  # fmt: skip

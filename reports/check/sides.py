@@ -13,15 +13,8 @@ from harness.errors import HarnessError
 from harness.terms import Terms
 from reports.check.images import ImageScores, image_scores, read_scores
 from reports.runs import Run, load_run
-
-HEADLINE = {
-    "geneval": "overall",
-    "tiif": "overall/long",
-    "dpg": "overall",
-    "wise": "overall/official",
-    "gedit": "overall/O",
-}
-"""The one value of a benchmark that the gate decides on; a benchmark not named here must have a single headline."""
+from reports.significance.analysis import primary_metric
+from reports.significance.compare import OFFICIAL_TOLERANCE
 
 
 class RefusedError(HarnessError):
@@ -41,6 +34,10 @@ class Value:
     """One benchmark of one run, reduced to its headline."""
 
     metric: str
+    """The one headline that is decided on (`reports.significance.analysis.PRIMARY`)."""
+    official: float | None
+    """As the summary has it; None where the benchmark gave none."""
+    why_none: str = ""
     title: str
     identity: dict[str, str]
     """See `reports.runs.IDENTITY`."""
@@ -134,17 +131,20 @@ def side_of_run(path: Path, benchmarks: list[str] | None = None) -> Side:
 
 def _value(run: Run, benchmark: str, scores: list[Any]) -> Value:
     block = run.block(benchmark)
-    metric = headline_of(benchmark, list(block["headline"]))
+    metric = primary_metric(run, benchmark)
     terms = run.terms(benchmark)
-    if metric not in terms:
+    if metric is None or metric not in terms:
         raise RefusedError(
             f"{run.path}: {benchmark} {metric} has no terms in terms.json, so that it cannot be compared prompt by "
             "prompt. Repeat the run's `eval` command (it costs no model and no judge call), or choose other "
             "benchmarks with -b."
         )
     images = image_scores(scores, benchmark, terms[metric])
-    return Value(
+    cell = block["values"][metric]
+    found = Value(
         metric=metric,
+        official=None if cell["value"] is None else float(cell["value"]),
+        why_none=str(cell.get("method", "")) if cell["value"] is None else "",
         title=str(block.get("title", benchmark)),
         identity=run.identity(benchmark),
         terms=terms[metric],
@@ -153,20 +153,19 @@ def _value(run: Run, benchmark: str, scores: list[Any]) -> Value:
         n_answers=int(block["n_answers"]),
         n_missing=int(block["n_missing"]),
     )
+    _check_official(found.official, found.estimate, found.terms, f"{run.path}, {benchmark} {metric}")
+    return found
 
 
-def headline_of(benchmark: str, headline: list[str]) -> str:
-    """The value that is decided on.
-
-    Raises:
-        RefusedError: several candidates and no declared choice.
-    """
-    metric = HEADLINE.get(benchmark) or (headline[0] if len(headline) == 1 else "")
-    if not metric:
+def _check_official(value: float | None, estimate: float | None, terms: Terms, where: str) -> None:
+    """The prompts' parts must give the printed number: another file would decide about another run."""
+    width = terms.hi - terms.lo
+    slack = OFFICIAL_TOLERANCE * (width if math.isfinite(width) else max(1.0, abs(value or 0.0)))
+    if value is not None and (estimate is None or abs(value - estimate) > slack):
         raise RefusedError(
-            f"{benchmark} has the headlines {', '.join(headline)}, and none is declared as the one to decide on."
+            f"{where}: terms.json gives {estimate}, summary.json says {value}; the two files are of different times. "
+            "Repeat the run's `eval` command, which writes both anew."
         )
-    return metric
 
 
 def _settings(config: dict[str, Any]) -> dict[str, Any]:

@@ -32,7 +32,8 @@ def arm(first, shift=0.0, *, n=3, keys=("a", "b", "c"), **options):
 
 
 def test_planned_differences_carry_holm_and_simultaneous_limits():
-    x = [{k: make_terms(scores(i, s), CAT, W) for i, (k, s) in enumerate(zip("abcd", (0.2, 0.1, 0.05, 0)))}]
+    shifts = {"a": 0.2, "b": 0.1, "c": 0.05, "d": 0.0}
+    x = [{k: make_terms(scores(i, s), CAT, W) for i, (k, s) in enumerate(shifts.items())}]
     y = [{k: make_terms(scores(50 + i), CAT, W) for i, k in enumerate("abcd")}]
     found = compare_conditions(x, y)
     p = [d.p for d in found]

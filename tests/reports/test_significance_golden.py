@@ -6,7 +6,7 @@ import pytest
 from reports.groups import Condition, Design, design_of
 from reports.runs import load_run
 from reports.significance import analyse
-from tests.harness.stats.stats_golden import A, A_MISSING, B, CAT, CORRECT, QUESTIONS, W, close
+from tests.harness.stats.stats_golden import A_MISSING, CAT, CORRECT, QUESTIONS, A, B, W, close
 from tests.reports.significance_data import make_terms, write_run
 
 

@@ -1,8 +1,9 @@
 """The micro model as a language model: the words of a thought after a prompt.
 
-The network predicts thoughts only (plans and diagnoses); a prompt is read, never predicted. A context is a prompt, then,
-after the word `<think>` or `<reflect>`, the beginning of a thought; without such a word (also as the continuation's
-first) the thought begins where the context ends. Log-probabilities are those of sampling at temperature 1: special tokens except the end are impossible.
+The network predicts thoughts only (plans and diagnoses); a prompt is read, never predicted. A context is a prompt,
+then, after the word `<think>` or `<reflect>`, the beginning of a thought; without such a word (also as the
+continuation's first) the thought begins where the context ends. Log-probabilities are those of sampling at
+temperature 1: special tokens except the end are impossible.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 from harness.errors import ConfigError
+from reports.paper.refinement import gates_table
 from reports.runs import Run
 from reports.tables import Table
 
@@ -67,7 +68,7 @@ def check_micro_names(table: Table) -> Table:
 
 
 def micro_tables(runs: Sequence[Run]) -> list[Table]:
-    """The headline values of micro runs, one table; none for no runs.
+    """The headline values of micro runs in one table, and the gates of their refinements; none for no runs.
 
     Raises:
         ConfigError: a run that is not of the micro world, or a name that belongs to published tables.
@@ -101,4 +102,15 @@ def micro_tables(runs: Sequence[Run]) -> list[Table]:
             "training seeds.",
         ),
     )
-    return [check_micro_names(table)]
+    return [check_micro_names(t) for t in (table, *_gates(runs))]
+
+
+def _gates(runs: Sequence[Run]) -> list[Table]:
+    found = []
+    for i, run in enumerate(runs):
+        for name in run.benchmarks:
+            for metric in (run.block(name).get("refinement") or {}).get("base", ()):
+                stem = f"micro-refinement-{i}-{name}-{metric.replace('/', '-')}"
+                title = f"Micro refinement: {run.name}, {name}, {metric}"
+                found.append(gates_table(run, name, metric, name=stem, title=title))
+    return found

@@ -247,6 +247,17 @@ def test_micro_names_are_welcome(name):
     assert micro_tables([make_micro(name)])[0].rows[0][0] == name
 
 
+def test_refinement_of_a_micro_run_has_its_gates_under_a_micro_title():
+    run = make_micro("dvreward")
+    run.block("geneval")["refinement"] = refinement_block()
+    _, gates = micro_tables([run])
+    assert (gates.name, gates.title) == (
+        "micro-refinement-0-geneval-overall",
+        "Micro refinement: dvreward, geneval, overall",
+    )
+    assert len(gates.rows) == 9 and {r[0] for r in gates.rows[1:]} == {"all", "self", "verifier", "oracle"}
+
+
 @pytest.mark.parametrize("title", ["HPSv3", "Table 3", "VIEScore ablation", "table-3", "Reward ablation (Table 3)"])
 def test_a_table_of_micro_numbers_cannot_have_a_published_title(title):
     with pytest.raises(ConfigError, match=re.escape(title)):

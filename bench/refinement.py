@@ -3,9 +3,9 @@
     python -m bench.refinement SWEEP/results/refined [--metric overall] [-o DIR]
 
 Reads the evaluations of a sweep that were made with `reflect` (`run.py sweep fpr`). All checkpoints draw the same
-prompts, so differences are paired by training seed; tests are exact sign-flips, about new seeds on these prompts. Where a
-difference is not shown, the number of seeds is printed with which one of the observed size and spread would be found with
-80 % power at two-sided 0.05.
+prompts, so differences are paired by training seed; tests are exact sign-flips, about new seeds on these prompts. Where
+a difference is not shown, the number of seeds is printed with which one of the observed size and spread would be found
+with 80 % power at two-sided 0.05.
 """
 
 import argparse

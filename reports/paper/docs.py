@@ -72,7 +72,7 @@ def _sources() -> Table:
 
 
 def _rows(number: int) -> Table:
-    lines = tuple((r.key, r.model, r.eval["judge"], r.train and f"train {r.train['config']}", r.state)
+    lines = tuple((r.key, r.model, r.eval["judge"], None if r.train is None else f"train {r.train['config']}", r.state)
                   for r in rows(number))  # fmt: skip
     return Table(name="rows", title=f"Rows of Table {number}", columns=("key", "model", "judge", "training", "state"),
                  rows=lines)  # fmt: skip

@@ -1,6 +1,6 @@
 """Which run fills which row, by a declared rule: its recorded configuration against the row's specification.
 
-A run is offered to a row when it is called like it (`NAME=DIR`, or `assign`), or when it evaluated the row's model. One
+A run is offered to a row when it is called like it (`Run.name`, `assign`), or when it evaluated the row's model. One
 that was only found by its model must meet the specification in everything; one that was called like the row is shown
 even where it does not, with what differs in place of a comparison.
 """
@@ -135,7 +135,9 @@ def _by_model(row: Row, runs: Sequence[Run]) -> tuple[Match | None, list[str]]:
             notes.append(f"Run {run.name} ({run.path}) is not in row {row.key}: {'; '.join(why)}.")
     if len(fitting) > 1:
         places = ", ".join(str(r.path) for r in fitting)
-        raise ConfigError(f"Several runs fill row {row.key!r}: {places}. Choose one by name: {row.key}=DIR.")
+        raise ConfigError(
+            f"Several runs fill row {row.key!r}: {places}. Report only one of them, or give one the name {row.key!r}."
+        )
     return (Match(run=fitting[0], row=row, differences=()), []) if fitting else (None, notes)
 
 

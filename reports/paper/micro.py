@@ -60,7 +60,7 @@ def check_micro_names(table: Table) -> Table:
         found = _RESERVED.search(text)
         if found:
             word = found[0].lower()
-            better = "" if word.startswith("table") else f" Name the run after what it used, e.g. micro-{word}=DIR."
+            better = "" if word.startswith("table") else f" Name the run after what it used, e.g. micro-{word}."
             raise ConfigError(
                 f"A table of micro runs says {text!r}: {found[0]!r} names published numbers; these are none.{better}"
             )

@@ -102,9 +102,7 @@ def rows_table(number: int) -> Table:
         title=f"Table {number}: what each row takes",
         columns=("key", "row", "model", "benchmark", "judge", "training", "state", "note"),
         rows=tuple(lines),
-        notes=(
-            "Name a run after a key (KEY=DIR) or after its first part (for all benchmarks) to put it into the row.",
-        ),
+        notes=("A run fills a row by its configuration, or by being called after the key or its first part.",),
     )
 
 

@@ -128,10 +128,9 @@ def locked_counts(row: Row) -> tuple[int, int, int, int]:
         n, table = _lock("dpg")["prompts"]["files"], _lock("dpg")["sources"][0]["files"][0]
         return n, options["pic_num"], 1, table["rows"] * options["pic_num"]
     if row.benchmark == "wise":
-        from benchmarks.wise.lock import shipped_lock
-
-        lock = shipped_lock()
-        n = sum(lock.files[name].rows for name in lock.sets[options["variant"]])
+        lock = _lock("wise")
+        rows = {f["name"]: f["rows"] for f in lock["sources"][0]["files"]}
+        n = sum(rows[name] for name in lock["sets"][options["variant"]])
         return n, 1, 1, 3 * n if options["variant"] == "legacy" else n
     n = _lock("gedit")["counts"]["rows_per_language"][options["lang"]]
     return n, 1, 2, 2 * n

@@ -46,7 +46,8 @@ def made(folder, name, *, shift=0.0, seed=0, **options):
     return write_run(folder / name, {"geneval": values}, model=name, **options)
 
 
-def test_two_real_runs_are_compared(capsys, micro, tmp_path):
+def test_two_real_runs_are_compared(capsys, micro, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     code, out, _ = call(
         capsys, "report", micro / "s10", micro / "s1", "-o", tmp_path, "--no-page", "--format", "md,csv"
     )
@@ -176,7 +177,8 @@ def test_names_from_data_are_text_everywhere(capsys, tmp_path):
 def test_several_runs_beyond_the_limit_get_no_page_unasked(capsys, tmp_path):
     runs = [made(tmp_path, f"r{i}", seed=i) for i in range(7)]
     code, out, _ = call(capsys, "report", *runs, "-o", tmp_path / "o", "--no-plots")
-    assert code == 0 and "No page: 7 runs are more than 6; --page makes it all the same." in " ".join(out.split())
+    out = " ".join(out.split())
+    assert code == 0 and "No page: 7 runs are more than 6; --page makes it all the same." in out
     assert "Holm over 6 planned tests" in out and not (tmp_path / "o" / "index.html").exists()
 
 

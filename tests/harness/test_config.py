@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from harness.config import apply_settings, build, read_yaml, to_plain
+from harness.config import apply_settings, build, load_yaml, read_yaml, to_plain
 from harness.errors import ConfigError
 from harness.evalconfig import EvalConfig, config_hash, fold_benchmark_options
 
@@ -84,3 +84,9 @@ def test_identity_ignores_what_cannot_change_a_record():
     assert EvalConfig(limit=3, batch_size=2, protocol="corrected").identity("micro", "f") == base
     assert config_hash(EvalConfig(seeds=[1]).identity("micro", "f")) != config_hash(base)
     assert build(EvalConfig, to_plain(EvalConfig(limit=3))) == EvalConfig(limit=3)
+
+
+def test_words_stay_words_and_numbers_are_read_as_meant():
+    assert load_yaml("[off, on, yes, no, true, 1e-3, 1e5 steps, true story]") == [
+        "off", "on", "yes", "no", True, 0.001, "1e5 steps", "true story",
+    ]  # fmt: skip

@@ -217,9 +217,6 @@ def task_result(name: str, output: dict[str, Any]) -> TaskResult:
         key = metric if chosen == "none" else f"{metric}/{chosen}"
         rows = [s for s in samples if s["filter"] == chosen]
         extra: dict[str, Any] = {} if higher.get(metric, True) else {"higher_is_better": False}
-        stderr = values.get(f"{metric}_stderr,{chosen}")
-        if isinstance(stderr, int | float):
-            extra["lm_eval_stderr"] = float(stderr)
         summary = Summary(
             metric=key, value=_finite(value), n=len(rows), method="none: not a mean over documents", extra=extra
         )

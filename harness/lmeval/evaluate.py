@@ -107,7 +107,7 @@ def evaluate_text(config: TextConfig) -> dict[str, Any]:
         with RunDirectory(path, writable=True) as run:
             manifest = Manifest(run, identity, {k: getattr(config, k) for k in config.__slots__})
             manifest.update()
-            output = _simple_evaluate(config, model, manager, names)
+            output = _run_tasks(config, model, manager, names)
             return _write(run, manifest, config.model, output, model.n_truncated)
     finally:
         policy.close()
@@ -141,23 +141,23 @@ def _near(name: str, known: Sequence[str]) -> list[str]:
     return [*DEFAULT, *(k for k in near_misses(name, known, n=5) if k not in DEFAULT)]
 
 
-def _simple_evaluate(config: TextConfig, model: Any, manager: Any, names: list[str]) -> dict[str, Any]:
-    from lm_eval.evaluator import simple_evaluate
+def _run_tasks(config: TextConfig, model: Any, manager: Any, names: list[str]) -> dict[str, Any]:
+    """lm-eval's results and samples.
+
+    Its `simple_evaluate` is not used: it seeds the process's global generators, and lists all installed packages in
+    another process, which takes longer than the shipped tasks; what it sets on the tasks is set here.
+    """
+    from lm_eval.evaluator import evaluate
 
     with _quiet():
-        found = simple_evaluate(
-            model=model,
-            tasks=list(names),
-            task_manager=manager,
-            num_fewshot=config.num_fewshot,
-            limit=config.limit,
-            bootstrap_iters=0,
-            log_samples=True,
-            random_seed=config.seed,
-            numpy_random_seed=config.seed,
-            torch_random_seed=config.seed,
-            fewshot_random_seed=config.seed,
-        )
+        loaded = manager.load(names)
+        for task in loaded["tasks"].values():
+            own = task.get_config("num_fewshot")
+            # A task that says 0 has no examples to give.
+            if own is None or (config.num_fewshot is not None and own != 0):
+                task.set_config(key="num_fewshot", value=config.num_fewshot or 0)
+            task.set_fewshot_seed(seed=config.seed)
+        found = evaluate(lm=model, task_dict=loaded, limit=config.limit, bootstrap_iters=0, log_samples=True)
     if found is None:
         raise DataError("lm-eval returned nothing; it does so on all but the first of several processes.")
     return dict(found)
@@ -200,7 +200,7 @@ def task_result(name: str, output: dict[str, Any]) -> TaskResult:
 
     Args:
         name: a task in `output["samples"]`.
-        output: what `lm_eval.simple_evaluate(log_samples=True)` returns.
+        output: what `lm_eval.evaluate(log_samples=True)` returns.
 
     Raises:
         DataError: a value that terms give differs from lm-eval's own.

@@ -11,6 +11,7 @@ Every part runs in a process of its own; wall seconds, processor seconds and pea
 """
 
 import argparse
+import dataclasses
 import json
 import multiprocessing
 import resource
@@ -51,6 +52,21 @@ def _terms(name: str, rng: np.random.Generator, prompts: int, skill: float) -> A
         categories=tuple(f"category-{g}" for g in range(n_categories)),
         weights=np.full(n_categories, 1 / n_categories),
         step=1 / size,
+    )
+
+
+def _part(terms: Any, category: int) -> Any:
+    """The value of one category."""
+    rows = np.flatnonzero(terms.cat == category)
+    return dataclasses.replace(
+        terms,
+        prompts=tuple(terms.prompts[i] for i in rows),
+        num=terms.num[rows],
+        den=terms.den[rows],
+        planned=terms.planned[rows],
+        cat=np.zeros(len(rows), np.intp),
+        categories=(terms.categories[category],),
+        weights=np.ones(1),
     )
 
 
@@ -96,13 +112,16 @@ def make_run(folder: Path, judgements: int, skill: float, seed: int) -> dict[str
     for name, (prompts, images, questions, _) in SHAPES.items():
         n = max(2, round(prompts * scale))
         terms = _terms(name, rng, n, skill)
-        stored[name] = to_json({"overall": terms})
-        value = float(influence_values(terms.num, terms.cat, terms.weights, terms.den).theta)
-        cell = {"value": value, "ci_low": None, "ci_high": None, "n": n, "n_missing": 0, **terms.interval()}
+        metrics = {"overall": terms, **{f"task/{g}": _part(terms, g) for g in range(len(terms.categories))}}
+        stored[name] = to_json(metrics)
+        cells = {}
+        for metric, t in metrics.items():
+            value = float(influence_values(t.num, t.cat, t.weights, t.den).theta)
+            cells[metric] = {"value": value, "ci_low": None, "ci_high": None, "n": n, "n_missing": 0, **t.interval()}
         blocks[name] = {
             "judge": "bench-judge", "judge_prompt": "", "data": f"{name}-bench", "title": name, "details": [],
             "headline": ["overall"], "n_prompts": n, "n_samples": n * images, "n_answers": n * images,
-            "n_missing": 0, "values": {"overall": cell},
+            "n_missing": 0, "values": cells,
         }  # fmt: skip
         _records(files, counts, name, n, images, questions, rng)
     for file in files.values():

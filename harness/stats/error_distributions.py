@@ -8,6 +8,7 @@ with three or four seeds.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -90,13 +91,20 @@ class IntegratedError:
         return float(brentq(lambda x: self._mean_cdf(x, sds) - prob, low, high, xtol=1e-15 * high, rtol=1e-13))
 
     def _sds(self) -> Floats:
-        c = chi2_quantile((np.arange(N_NODES) + 0.5) / N_NODES, self.f_s) / self.f_s
-        return np.asarray(np.sqrt(self.v_p + np.maximum(0.0, self.v_s / c - self.v_e)))
+        return np.asarray(np.sqrt(self.v_p + np.maximum(0.0, self.v_s / _nodes(self.f_s) - self.v_e)))
 
     def _mean_cdf(self, x: float, sds: Floats) -> float:
         spread = sds[sds > 0]
         total = float(np.sum(t_cdf(x / spread, self.f_p))) + (len(sds) - len(spread)) * _step(x)
         return total / len(sds)
+
+
+@lru_cache(maxsize=32)
+def _nodes(f_s: float) -> Floats:
+    """c_i; the same for every difference with as many seeds."""
+    nodes = np.asarray(chi2_quantile((np.arange(N_NODES) + 0.5) / N_NODES, f_s) / f_s)
+    nodes.flags.writeable = False
+    return nodes
 
 
 def two_sided_p(est: float, error: ErrorDistribution) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ class SweepConfig:
     evaluate: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Name -> settings of `eval`. `images_of: NAME` judges the pictures of another evaluation again."""
     family: list[str] = field(default_factory=list)
-    """Benchmarks whose headlines are the planned tests; empty takes all that are evaluated."""
+    """Benchmarks whose headlines are the planned tests of each evaluation that has them; empty takes all of it."""
     note: str = ""
     """Why the grid is as it is; printed in the report."""
 
@@ -94,8 +94,7 @@ def _read(path: Path, settings: tuple[str, ...]) -> SweepConfig:
     if isinstance(data.get("seeds"), str):
         data["seeds"] = _seeds(data["seeds"], f"{path}, line {lines.get('seeds', 0)}")
     data = configs.apply_settings(data, settings)
-    config = configs.build(SweepConfig, data, where=str(path), lines=lines)
-    return replace(config, family=config.family or _benchmarks(config))
+    return configs.build(SweepConfig, data, where=str(path), lines=lines)
 
 
 def _seeds(text: str, where: str) -> list[int]:
@@ -103,7 +102,3 @@ def _seeds(text: str, where: str) -> list[int]:
     if not dash or not low.strip().isdigit() or not high.strip().isdigit() or int(high) < int(low):
         raise ConfigError(f"{where}: seeds is {text!r}; expected a list, or a range as 0-9.")
     return list(range(int(low), int(high) + 1))
-
-
-def _benchmarks(config: SweepConfig) -> list[str]:
-    return list(dict.fromkeys(b for e in config.evaluate.values() for b in e.get("benchmarks", [])))

@@ -45,7 +45,7 @@ def _index(config: SweepConfig, name: str, evaluation: str, cells: Sequence[Cell
             if config.train is not None:
                 entry["train"] = f"../../{(cell.folder / 'train').relative_to(out)}"
             conditions[cell.condition].append(entry)
-    settings = config.evaluate[evaluation]
+    held = next(s for s in cells[0].steps if s.name == f"eval-{evaluation}").settings.get("benchmarks", [])
     return {
         "name": name,
         "title": config.title,
@@ -54,7 +54,7 @@ def _index(config: SweepConfig, name: str, evaluation: str, cells: Sequence[Cell
         "reference": config.reference,
         "conditions": {c: sorted(runs, key=lambda r: r["seed"] or 0) for c, runs in conditions.items()},
         "base": base,
-        "family": config.family or list(settings.get("benchmarks", [])),
+        "family": [b for b in config.family if b in held] or list(held),
         "seeds_paired": config.seeds_paired and config.train is not None,
         "missing": missing,
     }

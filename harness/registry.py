@@ -95,7 +95,7 @@ class Registry(Generic[T]):
 BENCHMARKS: Registry[Any] = Registry("benchmark", "benchmarks", hidden=("base", "data", "locks", "micro", "sources"))
 """Subclasses of `benchmarks.base.Benchmark`."""
 
-MODELS: Registry[Any] = Registry("model", "harness.models", hidden=("base", "load"))
+MODELS: Registry[Any] = Registry("model", "harness.models", hidden=("base", "load", "textside"))
 """Callables `(argument: str, *, device: str) -> Policy`; the argument is what follows `NAME:`."""
 
 JUDGES: Registry[Any] = Registry("judge", "harness.judges", hidden=("base", "vlm", "detector", "scorers"))

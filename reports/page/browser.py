@@ -43,7 +43,14 @@ _FLAGS = (
 _EXEC = (
     "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
 )
-_KEYS = {"Enter": ("\r", 13), "Escape": (None, 27), "ArrowDown": (None, 40), "ArrowUp": (None, 38), "End": (None, 35)}
+_KEYS = {
+    "Enter": ("\r", 13),
+    "Escape": (None, 27),
+    "ArrowDown": (None, 40),
+    "ArrowUp": (None, 38),
+    "End": (None, 35),
+    "Home": (None, 36),
+}
 
 
 class BrowserError(HarnessError):

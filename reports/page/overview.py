@@ -33,7 +33,7 @@ def overview_html(runs: Sequence[Run], tables: Sequence[Table], notes: Sequence[
     names = list(dict.fromkeys(b for run in runs for b in run.benchmarks))
     parts = [_runs_table(runs)]
     parts += [f'<p class="note">{escape(n)}</p>' for n in notes]
-    parts += [_tables(tables)] if tables else []
+    parts += [_tables(tables, len(runs))] if tables else []
     parts.append(f'<div class="benchmarks">{"".join(_benchmark(runs, name) for name in names)}</div>')
     return "\n".join(parts)
 
@@ -60,10 +60,16 @@ def _runs_table(runs: Sequence[Run]) -> str:
     )
 
 
-def _tables(tables: Sequence[Table]) -> str:
+def _tables(tables: Sequence[Table], n_runs: int) -> str:
+    """Each table folded away under its title, but for the first one of a comparison."""
     from reports.tables import render
 
-    return "".join(f'<section class="given scroll">{render(t, "html")}</section>' for t in tables)
+    parts = [
+        f"<details{' open' if i == 0 and n_runs > 1 else ''}><summary>{escape(t.title or t.name)}</summary>"
+        f'<div class="scroll">{render(t, "html")}</div></details>'
+        for i, t in enumerate(tables)
+    ]
+    return f'<section class="given"><h2>Report</h2>{"".join(parts)}</section>'
 
 
 def _benchmark(runs: Sequence[Run], name: str) -> str:

@@ -192,7 +192,7 @@
   function texts(entry) {
     const all = [["reasoning", entry.image], ...(entry.refined || []).map((r) => [r.arm === "again" ? "control " + r.round + ", reasoning" : "reflection, round " + r.round, r.image])];
     return all.filter(([, image]) => image && image.text).map(([name, image]) =>
-      UMM.el("div", {class: "said"}, UMM.el("h4", {}, name), UMM.el("p", {class: "text"}, image.text)));
+      UMM.el("div", {class: "said"}, UMM.el("h4", {}, name), UMM.el("p", {}, image.text)));
   }
 
   function settings(image) {

@@ -137,6 +137,7 @@
     listen();
     show(UMM.readRoute());
     document.documentElement.dataset.ready = "1";
+    requestAnimationFrame(() => setTimeout(() => { document.documentElement.dataset.readyMs = performance.now().toFixed(1); }));
   }
 
   start();

@@ -1,7 +1,7 @@
 """Makes the data of the shipped tasks from the micro world's grammar: `python -m harness.lmeval.build`.
 
-Every row is a prompt of the benchmark split with a plan that fulfils it, three plans that each contradict it in one
-fact, and, where the prompt decides a word of the plan, that word's place and its alternatives.
+Every row is a prompt of the benchmark split with a plan that fulfils it, three plans of as many words that each
+contradict it in one fact, and, where the prompt decides a word of the plan, that word's place and its alternatives.
 """
 
 from __future__ import annotations
@@ -42,14 +42,16 @@ def _row(rng: np.random.Generator, style: Any) -> dict[str, Any] | None:
     scene = try_layout(rng, spec)
     if scene is None or not scene.objects:
         return None
+    words = plan_words(scene)
     wrong: dict[str, None] = {}
-    for _ in range(20):
-        wrong[" ".join(plan_words(corrupt(rng, scene, spec)[0]))] = None
+    for _ in range(40):
+        other = plan_words(corrupt(rng, scene, spec)[0])
+        if len(other) == len(words):  # a sum of log-probabilities prefers short plans, right or wrong
+            wrong[" ".join(other)] = None
         if len(wrong) == N_WRONG:
             break
     if len(wrong) < N_WRONG:
         return None
-    words = plan_words(scene)
     choices = [" ".join(words), *wrong]
     order = rng.permutation(len(choices))
     return {

@@ -26,7 +26,7 @@ from harness.types import SampleKey, Score, Summary
 
 TASKS = Path(__file__).parent / "tasks"
 """Folder of the shipped tasks."""
-DEFAULT = ("micro_plan_choice", "micro_plan_cloze", "micro_plan_write")
+DEFAULT = ("micro_plan_choice", "micro_plan_cloze", "micro_plan_write", "micro_plan_likelihood")
 PREFIX = "lm-eval/"
 """Of the benchmark names in the run directory."""
 _BOUNDED = frozenset({"acc", "acc_norm", "acc_mutual_info", "exact_match", "em", "f1"})

@@ -60,7 +60,8 @@ def training_points(
         paths: directories of `run.py train` with `held_out.every` set.
         held_out: its metric, e.g. `held_out/geneval/overall`.
         reward: metric of the training reward.
-        window: the reward is the mean over this many steps up to the evaluation; at the start, over the first ones.
+        window: the reward is the mean over this many steps around the evaluation, half of them where training starts or
+            ends.
 
     Raises:
         DataError: a directory without a readable log.
@@ -70,7 +71,7 @@ def training_points(
         log = read_log(path)
         steps, rewards = log.series(reward)
         for step, score in zip(*log.series(held_out), strict=True):
-            near = rewards[(steps > step - window) & (steps <= max(step, window))]
+            near = rewards[(steps > step - window / 2) & (steps <= step + window / 2)]
             low, high = _interval(path / "held_out" / f"step-{step:06d}" / "summary.json", held_out)
             mean = float(near.mean()) if len(near) else None
             points.append(
@@ -169,7 +170,7 @@ def _draw(points: Mapping[str, Sequence[RewardPoint]], title: str, reward: str, 
     single = [row for row in points.values() if len({p.seed for p in row}) == 1]
     if any(p.low is not None for row in single for p in row):
         said.append("Vertical lines: 95 % intervals over prompts.")
-    said.append("At the right arrows point forward in training and the open marker is its start.")
+    said.append("At the right: means; arrows point forward in training, the open marker is its start.")
     figure.text(0.1 / width, 0.08 / height, " ".join(said), size=8, color=MUTED, va="bottom", gid="note")
     figure.legend(handles=handles, labels=labels, loc="lower left", ncols=columns, columnspacing=1.4, handlelength=2.6,
                   bbox_to_anchor=(0.02 / width, 0.2 / height), labelspacing=0.3)  # fmt: skip
@@ -189,7 +190,7 @@ def _arm(panels: Sequence[Axes], row: Sequence[RewardPoint], index: int) -> Line
     tables = {s: {p.step: _pair(p) for p in row if p.seed == s} for s in seeds}
     if len(seeds) > 1:
         for table in tables.values():
-            _curves(panels, table, color=colour, linewidth=0.7, alpha=0.5, gid="one seed")
+            _curves(panels[:2], table, color=colour, linewidth=0.7, alpha=0.5, gid="one seed")
     else:
         for p in row:
             if (low := measured(p.low, "limit")) is not None and (high := measured(p.high, "limit")) is not None:
@@ -220,4 +221,5 @@ def _curves(panels: Sequence[Axes], table: Mapping[int, tuple[float, float]], **
     rewards, scores = [table[s][0] for s in steps], [table[s][1] for s in steps]
     panels[0].plot(steps, rewards, **style)  # type: ignore[arg-type]
     panels[1].plot(steps, scores, **style)  # type: ignore[arg-type]
-    panels[2].plot(rewards, scores, **{**style, "linestyle": "-"})  # type: ignore[arg-type]
+    if len(panels) > 2:
+        panels[2].plot(rewards, scores, **{**style, "linestyle": "-"})  # type: ignore[arg-type]

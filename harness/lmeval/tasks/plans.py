@@ -35,6 +35,12 @@ def judge_plan(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
     return {"acc": float(right), "well_formed": float(scene is not None)}
 
 
+def nats_per_word(doc: dict[str, Any], results: list[tuple[float, bool]]) -> dict[str, float]:
+    """Log-probability of the right plan and its end, over their number of words."""
+    total, _ = results[0] if isinstance(results[0], tuple | list) else results
+    return {"nats_per_word": float(total) / (len(doc["plans"][doc["answer"]].split()) + 1)}
+
+
 def _spec(text: str) -> Any:
     import msgspec
 

@@ -145,6 +145,7 @@ def test_shipped_rows_are_what_the_grammar_makes_and_have_one_right_answer():
         spec = msgspec.json.decode(row["spec"], type=Spec)
         right = [satisfies(scene_from_plan(p.split()), spec) for p in row["plans"]]
         assert len(right) == len(set(row["plans"])) == 4 and right.count(True) == 1 and right[row["answer"]]
+        assert len({len(p.split()) for p in row["plans"]}) == 1
         if row["word"] >= 0:
             begun = f"{row['begun']} {row['words'][row['word']]}".split()
             assert row["plans"][row["answer"]].split()[: len(begun)] == begun
@@ -178,11 +179,22 @@ def test_the_accuracy_is_a_choice_by_log_likelihood(runs, model):
     assert load_run(runs / "base").terms(CHOICE)["acc"].num.tolist() == right
 
 
+def test_likelihood_is_the_right_plans_own(runs, model):
+    rows = json.loads((TASKS / "plans.json").read_text())["rows"][:N]
+    plans = [r["plans"][r["answer"]] for r in rows]
+    pairs = [(f"{r['prompt']} <think>", f" {p} <eos>") for r, p in zip(rows, plans, strict=True)]
+    totals = [t for t, _ in model.loglikelihood(instances("loglikelihood", *pairs))]
+    terms = load_run(runs / "base").terms("lm-eval/micro_plan_likelihood")["nats_per_word"]
+    expected = [t / (len(p.split()) + 1) for t, p in zip(totals, plans, strict=True)]
+    assert terms.num == pytest.approx(expected, abs=1e-5) and math.isinf(terms.lo)
+
+
 def test_base_and_trained_are_compared_document_by_document(runs):
     base, trained = load_run(runs / "base", "base"), load_run(runs / "trained", "trained")
     for benchmark in base.benchmarks:
         assert differences_in_identity(base, trained, benchmark) == []
-        x, y = trained.terms(benchmark)["acc"], base.terms(benchmark)["acc"]
+        metric = base.block(benchmark)["headline"][0]
+        x, y = trained.terms(benchmark)[metric], base.terms(benchmark)[metric]
         assert x.prompts == y.prompts
         found = paired_difference(x.num, y.num, x.cat, x.weights, den_x=x.den, den_y=y.den, step=x.step)
         assert found.low <= found.est <= found.high and found.n_prompts == N

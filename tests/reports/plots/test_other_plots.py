@@ -139,8 +139,8 @@ def test_points_are_read_from_training_directories(tmp_path):
     cell = {"value": 0.7, "ci_low": 0.6, "ci_high": 0.8}
     (stored / "summary.json").write_text(json.dumps({"benchmarks": {"geneval": {"values": {"overall": cell}}}}))
     first, last = training_points([tmp_path], "held_out/geneval/overall", window=10)
-    assert (first.step, first.held_out, first.low) == (0, 0.5, None) and first.reward == pytest.approx(0.055)
-    assert (last.step, last.low, last.high) == (20, 0.6, 0.8) and last.reward == pytest.approx(0.155)
+    assert (first.step, first.held_out, first.low) == (0, 0.5, None) and first.reward == pytest.approx(0.03)
+    assert (last.step, last.low, last.high) == (20, 0.6, 0.8) and last.reward == pytest.approx(0.18)
 
 
 def test_reward_files_and_refusals(tmp_path):

@@ -82,10 +82,10 @@ def command(
             return _save(runs, save_baseline, names, options["max_missing"])
         found = _check(runs, against, names, options)
     except HarnessError as error:
-        _write_refusal(error, junit, summary)
         if as_json:
             click.echo(json.dumps({"answer": _refusal(error), "exit_code": _code(error), "error": str(error)}))
         click.echo(f"{_refusal(error).capitalize()}: {error}", err=True)
+        _write_refusal(error, junit, summary)
         return _code(error)
     _write(found, junit, summary)
     if as_json:

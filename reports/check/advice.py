@@ -70,6 +70,7 @@ def _images(x: Value, y: Value, difference: PairedDifference, margin: Margin) ->
 def _two(counts: Sequence[int | None], est: float) -> str:
     """Counts at true difference 0 and at the observed one, in words."""
     alike, observed = ("no number" if c is None else f"{c:,}" for c in counts)
+    est = 0.0 if abs(est) < 1e-12 else est
     return f"{alike} if both are equally good, {observed} if the true difference is the observed {est:+.4g}."
 
 

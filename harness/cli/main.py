@@ -14,6 +14,7 @@ from harness.errors import HarnessError, near_misses
 
 COMMANDS = {
     "eval": "Generate, judge, score and summarise.",
+    "eval-text": "Measure a model's text side with tasks of lm-eval.",
     "rescore": "Recompute scores from recorded judgements; no model, no judge.",
     "train": "Train a policy from a shipped or own configuration.",
     "sweep": "Run an ablation grid over training seeds: train, evaluate, report.",

@@ -13,7 +13,10 @@ from scipy.optimize import brentq
 from scipy.special import betaincinv, ndtr, ndtri
 
 NODES = ndtri((np.arange(4000) + 0.5) / 4000)
-"""Midpoint nodes of the standard normal for the integrals."""
+"""Midpoint nodes of the standard normal, for integrals over one prompt's latent score."""
+SEED_NODES, SEED_WEIGHTS = np.polynomial.hermite_e.hermegauss(31)
+SEED_WEIGHTS = SEED_WEIGHTS / SEED_WEIGHTS.sum()
+"""Gauss-Hermite nodes and weights, for integrals over a seed's effect."""
 
 
 def graded_quantiles(zeros: float, a: float, b: float, step: float = 0.0) -> np.ndarray:
@@ -92,8 +95,13 @@ class Benchmark:
         """Latent seed sd that gives the headline a seed sd of `sd`."""
         if sd == 0:
             return 0.0
-        nodes = NODES[::80]
-        return float(brentq(lambda s: np.std([self.headline(s * x) for x in nodes]) - sd, 1e-6, 5))
+        return float(brentq(lambda s: self.over_seeds(s)[1] - sd, 1e-6, 5))
+
+    def over_seeds(self, scale: float) -> tuple[float, float]:
+        """Mean and standard deviation of the headline over seeds with a latent sd of `scale`."""
+        heads = np.array([self.headline(scale * x) for x in SEED_NODES])
+        mean = float(SEED_WEIGHTS @ heads)
+        return mean, float(np.sqrt(SEED_WEIGHTS @ (heads - mean) ** 2))
 
     def prompts(self, rng) -> Prompts:
         """A draw of the prompts that all checkpoints share."""

@@ -91,6 +91,7 @@ class Browser:
         self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log"):
             self._call(f"{domain}.enable")
+        self._call("Performance.enable", timeDomain="threadTicks")
         self.resize(width, height)
 
     def _start(self, program: str, to_read: int, to_write: int, width: int, height: int) -> subprocess.Popen[bytes]:
@@ -215,6 +216,11 @@ class Browser:
     def screenshot(self) -> bytes:
         """PNG bytes of the window."""
         return base64.b64decode(self._call("Page.captureScreenshot", format="png")["data"])
+
+    def busy_ms(self) -> float:
+        """Milliseconds of processor time that the page's main thread has used, whatever else the machine does."""
+        found = {m["name"]: m["value"] for m in self._call("Performance.getMetrics")["metrics"]}
+        return 1e3 * float(found["TaskDuration"])
 
     def memory_mb(self) -> float:
         """Megabytes of JavaScript objects in use, after collecting garbage."""

@@ -110,6 +110,7 @@ def index_value(
             "base": base,
             "starts": part.starts,
             "sheets": part.sheets,
+            "gates": [_gate_judge(run, b) for b in catalogue.subjects],
             "judges": [str(run.block(b)["judge"]) if b in run.benchmarks else "" for b in catalogue.subjects],
         }
         for letter, run, base, part in zip(letters(len(runs)), runs, bases, parts, strict=True)
@@ -122,6 +123,11 @@ def index_value(
         if name in runs[0].benchmarks and name in run.benchmarks and differences_in_identity(runs[0], run, name)
     ]
     return value
+
+
+def _gate_judge(run: Run, benchmark: str) -> str:
+    block = run.block(benchmark) if benchmark in run.benchmarks else {}
+    return str((block.get("refinement") or {}).get("gate_judge") or "")
 
 
 def static(name: str) -> str:

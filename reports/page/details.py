@@ -258,9 +258,13 @@ def _is_inside(image: str) -> bool:
     return not image.startswith("/") and "\\" not in image and ":" not in image and ".." not in image.split("/")
 
 
+_SAID_ELSEWHERE = ('{"p_yes":', '{"judge_prompt":')
+"""The value of the answer, and the wording that the overview names."""
+
+
 def _payload(raw: Any) -> tuple[str, int]:
     """JSON text, cut; empty where it says no more than the value."""
     text = bytes(raw).decode("utf-8", "replace")
-    if len(text) <= 2 or (text.startswith('{"p_yes":') and text.count(":") == 1):
+    if len(text) <= 2 or (text.startswith(_SAID_ELSEWHERE) and text.count(":") == 1):
         return "", 0
     return text[:MOST_PAYLOAD], len(text)

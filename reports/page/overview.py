@@ -13,7 +13,7 @@ from reports.runs import Run, differences_in_identity
 if TYPE_CHECKING:
     from reports.tables import Table
 
-_PLOT_PX = 120
+_PLOT_PX = 104
 _NONE = "–"
 
 
@@ -33,8 +33,10 @@ def overview_html(runs: Sequence[Run], tables: Sequence[Table], notes: Sequence[
     names = list(dict.fromkeys(b for run in runs for b in run.benchmarks))
     parts = [_runs_table(runs)]
     parts += [f'<p class="note">{escape(n)}</p>' for n in notes]
-    parts += [_tables(tables, len(runs))] if tables else []
+    n_first = 1 if len(runs) > 1 else 0  # a comparison's differences are read before anything else
+    parts += [_tables(tables[:n_first], is_open=True)] if tables[:n_first] else []
     parts.append(f'<div class="benchmarks">{"".join(_benchmark(runs, name) for name in names)}</div>')
+    parts += [_tables(tables[n_first:], is_open=False)] if tables[n_first:] else []
     return "\n".join(parts)
 
 
@@ -60,16 +62,17 @@ def _runs_table(runs: Sequence[Run]) -> str:
     )
 
 
-def _tables(tables: Sequence[Table], n_runs: int) -> str:
-    """Each table folded away under its title, but for the first one of a comparison."""
+def _tables(tables: Sequence[Table], *, is_open: bool) -> str:
+    """Each table under its title, folded away or not."""
     from reports.tables import render
 
     parts = [
-        f"<details{' open' if i == 0 and n_runs > 1 else ''}><summary>{escape(t.title or t.name)}</summary>"
+        f"<details{' open' if is_open else ''}><summary>{escape(t.title or t.name)}</summary>"
         f'<div class="scroll">{render(t, "html")}</div></details>'
-        for i, t in enumerate(tables)
+        for t in tables
     ]
-    return f'<section class="given"><h2>Report</h2>{"".join(parts)}</section>'
+    heading = "" if is_open else "<h2>Further tables</h2>"
+    return f'<section class="given">{heading}{"".join(parts)}</section>'
 
 
 def _benchmark(runs: Sequence[Run], name: str) -> str:

@@ -61,8 +61,8 @@ def make_sheets(pictures: Sequence[Picture], folder: Path) -> Sheets:
             todo, pool.map(lambda item: _write(folder / item[0], item[1]), todo.items()), strict=True
         ):
             known[name] = sizes
-    known = {n: known[n] for n in names}
-    (folder / _SIZES_FILE).write_text(json.dumps(known))
+    kept = {n: sizes for n, sizes in known.items() if (folder / n).is_file()}  # also those of other runs
+    images.write_atomic(folder / _SIZES_FILE, json.dumps(kept).encode())
     return Sheets(names, [(s[0], s[1]) for n in names for s in known[n]])
 
 

@@ -1,7 +1,7 @@
 """The pictures of `docs/page.md`, drawn from a micro evaluation that this command makes itself.
 
 `python -m reports.page.screenshots [-o docs/images]` evaluates the shipped micro checkpoint twice (with one round of
-refinement; with four denoising steps instead of ten), writes their page and photographs it in headless Chromium. Takes
+refinement; with plans decoded greedily), writes their page and photographs it in headless Chromium. Takes
 about a minute.
 """
 
@@ -20,20 +20,27 @@ from reports.page.browser import Browser, find_browser
 
 BENCHMARKS = ["geneval", "tiif", "dpg", "wise"]
 LIMIT = 24
-WIDTH, HEIGHT = 1360, 860
+WIDTH, HEIGHT, TALL = 1360, 860, 1060
 
 _FIND_REFINED = """(async () => {
+  const share = (scores) => scores.filter((s) => s[1] === 1).length / scores.length;
+  const own = (scores) => scores.filter((s) => s[0] !== "gate");
+  let best = null, most = 0;
   for (let row = 0; row < UMM.store.n; row++) {
     if (UMM.store.subject(row).name !== "tiif" || UMM.store.state(0, row) !== UMM.store.STATES.WRONG) continue;
-    const refined = ((await UMM.store.details(0, row)).refined || []).find((r) => r.arm === "refine");
-    if (refined && refined.scores.length && refined.scores.every((s) => s[1] === 1)) return UMM.store.key(row);
+    const entry = await UMM.store.details(0, row);
+    const refined = (entry.refined || []).find((r) => r.arm === "refine");
+    if (!refined || !own(refined.scores).length || entry.scores.length > 8) continue;
+    const gain = share(own(refined.scores)) - share(entry.scores);
+    if (gain > most) { most = gain; best = UMM.store.key(row); }
   }
-  return null;
+  return best;
 })()"""
-"""A sample whose first image is wrong and whose refinement is right."""
+"""The sample of few questions whose refinement is better than its first image by the largest share."""
 _FIND_DISAGREEING = """(() => {
-  const rows = UMM.applyFilters(UMM.store, {...UMM.DEFAULTS, b: "dpg", d: "A>B", o: "spread"});
-  return rows.length ? UMM.store.key(rows[0]) : null;
+  const rows = UMM.applyFilters(UMM.store, {...UMM.DEFAULTS, b: "dpg", d: "B>A", o: "spread"});
+  const row = rows.find((r) => UMM.store.cells[0].n[r] <= 12);
+  return row === undefined ? null : UMM.store.key(row);
 })()"""
 
 
@@ -46,8 +53,8 @@ def evaluate_twice(folder: Path) -> Any:
     from reports.groups import design_of
 
     settings: dict[str, dict[str, Any]] = {
-        "ten-steps": {"reflect": 1},
-        "four-steps": {"generation": GenerationParams(num_inference_steps=4)},
+        "sampled": {"reflect": 1},
+        "greedy": {"generation": GenerationParams(temperature=0.0)},
     }
     for name, changes in settings.items():
         config = EvalConfig(benchmarks=BENCHMARKS, limit=LIMIT, out=str(folder / name), **changes)
@@ -55,33 +62,36 @@ def evaluate_twice(folder: Path) -> Any:
     return design_of([folder / name for name in settings])
 
 
-def draw(page: Path, out: Path, program: str) -> list[Path]:
-    """Photographs overview, one sample with refinements, and a comparison; returns the files.
+def draw(single: Path, pair: Path, out: Path, program: str) -> list[Path]:
+    """Photographs an overview and a comparison of the page `pair`, and a sample with refinements of the page `single`.
 
     Raises:
         HarnessError: the browser failed, or the evaluation holds no sample that shows something.
     """
-    files = []
     with Browser(program, width=WIDTH, height=HEIGHT) as browser:
-        browser.open(page, "#samples")
-        refined, differs = (browser.eval(code) for code in (_FIND_REFINED, _FIND_DISAGREEING))
-        if refined is None or differs is None:
-            raise HarnessError("No sample of this evaluation shows a refinement and none a disagreement.")
-        views = {
-            "overview": "#overview",
-            "sample": _link(browser, {"b": "tiif", "r": "A", "v": "wrong"}, refined),
-            "compare": _link(browser, {"b": "dpg", "d": "A>B", "o": "spread"}, differs),
-        }
-        for name, fragment in views.items():
-            browser.colour_scheme("dark" if name == "compare" else "light")
-            browser.open(page, fragment)
-            if name != "overview":
-                browser.wait("document.querySelectorAll('#detail img').length > 0")
-                browser.wait("[...document.images].every((i) => i.complete)")
-            browser.eval("new Promise((f) => setTimeout(f, 300))")
-            files.append(out / f"page-{name}.png")
-            write_atomic(files[-1], browser.screenshot())
+        files = [_photograph(browser, pair, "#overview", out / "page-overview.png")]
+        browser.resize(WIDTH, TALL)
+        for page, code, state, scheme, name in (
+            (single, _FIND_REFINED, {"b": "tiif", "v": "wrong"}, "light", "page-sample.png"),
+            (pair, _FIND_DISAGREEING, {"b": "dpg", "d": "B>A", "o": "spread"}, "dark", "page-compare.png"),
+        ):
+            browser.colour_scheme(scheme)
+            browser.open(page, "#samples")
+            sample = browser.eval(code)
+            if sample is None:
+                raise HarnessError(f"This evaluation holds no sample for {name}.")
+            files.append(_photograph(browser, page, _link(browser, state, sample), out / name))
     return files
+
+
+def _photograph(browser: Browser, page: Path, fragment: str, file: Path) -> Path:
+    browser.open(page, fragment)
+    if "s=" in fragment:
+        browser.wait("document.querySelectorAll('#detail img').length > 0")
+        browser.wait("[...document.images].every((i) => i.complete)")
+    browser.eval("new Promise((f) => setTimeout(f, 300))")
+    write_atomic(file, browser.screenshot())
+    return file
 
 
 def _link(browser: Browser, state: dict[str, str], sample: str) -> str:
@@ -106,8 +116,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = args.keep or Path(name)
         design = evaluate_twice(folder)
-        page = write_page(design.runs, folder / "page", tables=tables_of(analyse(design)))
-        for file in draw(page, args.out, program):
+        single = write_page(design.runs[:1], folder / "single")
+        pair = write_page(design.runs, folder / "pair", tables=tables_of(analyse(design)))
+        for file in draw(single, pair, args.out, program):
             print(file)
 
 

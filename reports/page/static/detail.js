@@ -86,6 +86,7 @@
     const figures = sources.map((source) => {
       if (typeof source === "string") return UMM.el("p", {class: "note"}, "Source image not shown: " + source);
       const [file, width, height] = source;
+      if (UMM.isSingle && !UMM.embedded(file)) return UMM.el("p", {class: "note"}, "The source image was left out of this file.");
       return UMM.el("figure", {}, picture(UMM.embedded(file) || "page-data/" + file, width, height, "source image", null),
         UMM.el("figcaption", {}, width + "×" + height));
     });
@@ -97,9 +98,9 @@
     const title = UMM.el("h3", {}, store.nRuns > 1 && UMM.badge(run), " ", UMM.el("span", {class: "name"}, store.runs[run].name), " ", UMM.chip(run, row));
     if (!entry) return UMM.el("section", {class: "run absent"}, title, UMM.el("p", {class: "note"}, "This run has no such sample."));
     if (entry.left_out) return UMM.el("section", {class: "run"}, title, UMM.el("p", {class: "note"}, "The details of this sample were left out of this file to keep it small; the page written without --embed has them."));
-    const images = [figure(run, entry, entry.refined ? "first image" : "", entry.refined ? scoreLine(entry.gate || []) : [])];
+    const images = [figure(run, entry, entry.refined ? "first image" : "", entry.refined ? scoreLine([...entry.scores, ...(entry.gate || [])]) : null)];
     for (const r of entry.refined || [])
-      images.push(figure(run, r, armName(r) + ", round " + r.round + parentText(entry, r), scoreLine(r.scores, true)));
+      images.push(figure(run, r, armName(r) + " " + r.round + parentText(entry, r), scoreLine(r.scores)));
     return UMM.el("section", {class: "run"}, title,
       UMM.el("div", {class: "images"}, images),
       entry.refined_note && UMM.el("p", {class: "note"}, "Refinements without scores: " + entry.refined_note),
@@ -123,11 +124,12 @@
     const [width, height] = image.size;
     const path = image.file.split("/").map(encodeURIComponent).join("/");
     const inside = UMM.embedded(run + "/" + image.file);
+    if (UMM.isSingle && !inside && !UMM.hasThumb(run, image.thumb)) return UMM.el("figure", {class: "image none"}, UMM.el("div", {class: "empty"}, UMM.el("span", {class: "why"}, "The image was left out of this file.")), UMM.el("figcaption", {}, caption));
     const shown = inside || (UMM.isSingle ? null : UMM.store.runs[run].base + "/" + path);
     return UMM.el("figure", {class: "image"},
       shown ? picture(shown, width, height, caption, {run, thumb: image.thumb, boxes: UMM.boxesOf(sample), isLink: !inside})
         : thumbPicture({run, thumb: image.thumb}),
-      UMM.el("figcaption", {}, caption, caption && " · ", width + "×" + height, below));
+      UMM.el("figcaption", {title: width + "×" + height}, caption || width + "×" + height, below));
   }
 
   function picture(url, width, height, alt, extra) {
@@ -158,18 +160,18 @@
         UMM.svg("text", {x: x0, y: Math.max(4 * unit, y0 - unit), "font-size": 4.5 * unit}, name + (confidence === undefined ? "" : " " + confidence.toFixed(2))))));
   }
 
-  function scoreLine(scores, isRefined) {
+  function scoreLine(scores) {
     const known = scores.filter((s) => s[1] !== null);
     if (!scores.length) return null;
     const own = known.filter((s) => s[0] !== "gate"), gate = known.find((s) => s[0] === "gate");
     const missing = scores.length - known.length, parts = [];
-    if (isRefined && own.length) {
+    if (own.length) {
       const binary = own.every((s) => s[1] === 0 || s[1] === 1), right = own.filter((s) => s[1] === 1).length;
       const text = !binary ? own.map((s) => s[0] + " " + UMM.number(s[1])).join(", ") : right === own.length ? "✓ right" : own.length === 1 ? "✗ wrong" : "✗ " + right + "/" + own.length;
       parts.push(UMM.el("span", {class: "chip " + (!binary ? "graded" : right === own.length && !missing ? "right" : "wrong")}, text));
     }
     if (missing) parts.push(UMM.el("span", {class: "chip missing"}, "? " + missing + " missing"));
-    if (gate) parts.push(UMM.el("span", {class: "note"}, "gate reward " + UMM.number(gate[1], 3)));
+    if (gate) parts.push(UMM.el("span", {class: "note", title: "reward of gate verifier"}, "gate " + UMM.number(gate[1], 3)));
     return UMM.el("span", {class: "scores"}, parts);
   }
 

@@ -31,8 +31,9 @@
     const draw = (list) => UMM.add(body, list.map((r) => row(r, used, takes)));
     draw(rows.slice(0, MOST_ROWS));
     const judges = [...group.judges].join(" · ");
+    const isGate = takes.some((take) => UMM.store.runs[take.run].gates.includes(name));
     const out = UMM.el("section", {class: "questions"},
-      UMM.el("h3", {}, name ? "Answers of another judge" : "Questions", " ",
+      UMM.el("h3", {}, !name ? "Questions" : isGate ? "Questions of gate verifier" : "Answers of another judge", " ",
         UMM.el("small", {}, rows.length + (rows.length === 1 ? " question" : " questions") + " · judge ", UMM.el("code", {}, judges))),
       UMM.el("div", {class: "scroll"}, UMM.el("table", {}, UMM.el("thead", {}, head), body)));
     if (rows.length > MOST_ROWS) {
@@ -96,7 +97,7 @@
     } else {
       text += "\n… " + (q[LENGTH] - text.length).toLocaleString("en") + " more characters in judgements.jsonl";
     }
-    return UMM.el("details", {class: "payload"}, UMM.el("summary", {}, "structured answer"), UMM.el("pre", {}, text));
+    return UMM.el("details", {class: "payload"}, UMM.el("summary", {title: "structured answer", "aria-label": "structured answer"}, "{…}"), UMM.el("pre", {}, text));
   }
 
   // Boxes of detections of an entry: [[class, x0, y0, x1, y1, confidence]]; empty where there are none.

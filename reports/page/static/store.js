@@ -88,7 +88,7 @@
       let file = starts.length - 1;
       while (file > 0 && starts[file] > row) file--;
       const name = "details-" + run + "-" + file;
-      if (runs[run].left_out && file >= runs[run].left_out) return {left_out: true};
+      if (runs[run].left_out !== undefined && file >= runs[run].left_out) return {left_out: true};
       const value = await request(name);
       if (!order.includes(name)) order.push(name);
       while (order.length > MOST_FILES) waiting.delete(order.shift());

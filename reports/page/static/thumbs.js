@@ -23,10 +23,16 @@
     return UMM.embedded(name) || "page-data/" + name;
   };
 
+  // A single-file page may have left sheets out.
+  UMM.hasThumb = function (run, thumb) {
+    return thumb >= 0 && !(UMM.isSingle && UMM.thumbUrl(run, thumb).startsWith("page-data/"));
+  };
+
   // Puts picture `thumb` of a run into a square node of `size` pixels; -1 empties it.
   UMM.setThumb = function (node, run, thumb, size) {
-    node.classList.toggle("none", thumb < 0);
-    if (thumb < 0) { node.style.backgroundImage = ""; return; }
+    const has = UMM.hasThumb(run, thumb);
+    node.classList.toggle("none", !has);
+    if (!has) { node.style.backgroundImage = ""; return; }
     const {columns, per_sheet} = UMM.store.thumbs;
     const at = thumb % per_sheet;
     node.style.backgroundImage = 'url("' + UMM.thumbUrl(run, thumb) + '")';

@@ -231,7 +231,7 @@ def test_refined_images_stand_beside_the_first_one(samples):
     open_sample(samples, "refined|refined/0|0|0")
     captions = samples.eval(all_of("section.run:first-child figcaption") + ".map((c) => c.textContent)")
     assert captions[0].startswith("first image")
-    assert captions[1].startswith("refined, round 1")
+    assert captions[1].startswith("refined 1")
     samples.wait(all_of("section.run:first-child img") + ".every((i) => i.complete && i.naturalWidth === 48)")
     assert "I see no cube" in text(samples, "#detail")
     assert "probability 0.950" in samples.eval(all_of(".bar") + ".map((b) => b.getAttribute('aria-label')).join()")

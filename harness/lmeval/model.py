@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from harness.models.base import Policy
 from harness.models.load import load_policy
 from harness.models.textside import TextPair, TextSide, text_side
 
+_LOG = logging.getLogger(__name__)
 _GENERATION = frozenset({"until", "max_gen_toks", "do_sample", "temperature", "top_p"})
 
 
@@ -25,7 +27,7 @@ class UmmbenchLM(LM):  # type: ignore[misc]
     Args:
         model: a policy, or what `run.py eval` takes (a name or a checkpoint folder).
         batch_size: requests per forward pass; results do not depend on it.
-        device: torch device.
+        device: torch device; a GPU that is not there, which lm-eval's command line asks for by default, is the CPU.
         seed: of sampled text (`do_sample`); each request has its own generator, derived from its text.
         max_batch_size: taken for lm-eval's sake; not used.
 
@@ -42,7 +44,7 @@ class UmmbenchLM(LM):  # type: ignore[misc]
         max_batch_size: int | None = None,
     ) -> None:
         super().__init__()
-        self.policy = load_policy(model, device=device or "cpu") if isinstance(model, str) else model
+        self.policy = load_policy(model, device=_device(device)) if isinstance(model, str) else model
         self.side: TextSide = text_side(self.policy)
         self.batch_size = _batch_size(batch_size, self.policy)
         self.seed = int(seed)
@@ -108,6 +110,15 @@ class UmmbenchLM(LM):  # type: ignore[misc]
             for i, score in zip(part, self.side.log_probs([pairs[i] for i in part]), strict=True):
                 found[i] = score
         return found
+
+
+def _device(name: str | None) -> str:
+    import torch
+
+    if name is not None and name.startswith("cuda") and not torch.cuda.is_available():
+        _LOG.warning("There is no GPU for device %s: the model runs on the CPU.", name)
+        return "cpu"
+    return name or "cpu"
 
 
 def _batch_size(given: int | str | None, policy: Policy) -> int:

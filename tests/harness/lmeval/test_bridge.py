@@ -69,6 +69,8 @@ def test_lm_eval_knows_the_model_by_name(model):
     assert get_model("ummbench") is UmmbenchLM
     made = UmmbenchLM.create_from_arg_string("model=micro", {"batch_size": "auto", "device": "cpu"})
     assert made.batch_size == made.policy.batch_size and made.tokenizer_name == model.tokenizer_name
+    if not torch.cuda.is_available():  # lm-eval's command line asks for a GPU by default
+        assert UmmbenchLM("micro", device="cuda:0").policy.device.type == "cpu"
     with pytest.raises(ConfigError, match="batch_size is 'many'"):
         UmmbenchLM("micro", batch_size="many")
 

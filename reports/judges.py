@@ -24,14 +24,16 @@ def write_agreement(folders: Sequence[Path], out: Path) -> Path | None:
         out: folder that is there.
     """
     designs = [read_sweep(f) for f in folders]
-    rows = [row for i, a in enumerate(designs) for j, b in enumerate(designs) if i < j for row in _rows(a, b)]
+    pairs = [row for i, a in enumerate(designs) for j, b in enumerate(designs) if i < j for row in _rows(a, b)]
+    # Two evaluations by one judge (of first and of refined images) pair with a third one alike.
+    rows = {(frozenset(row[:2]), *row[2:4]): row for row in reversed(pairs)}.values()
     if not rows:
         return None
     table = Table(
         name="judges",
         title="Rank agreement of judges over the same checkpoints",
         columns=("judge", "other judge", "benchmark", "ranked", "n", "Spearman", "95 % low", "95 % high"),
-        rows=tuple(rows),
+        rows=tuple(reversed(rows)),
         notes=(
             "Checkpoints: every seed of every condition, and the base. Conditions: their means over seeds.",
             "Intervals on Fisher's z: of checkpoints by a jackknife over conditions, of conditions with the standard error "

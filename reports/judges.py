@@ -36,8 +36,8 @@ def write_agreement(folders: Sequence[Path], out: Path) -> Path | None:
         rows=tuple(reversed(rows)),
         notes=(
             "Checkpoints: every seed of every condition, and the base. Conditions: their means over seeds.",
-            "Intervals on Fisher's z: of checkpoints by a jackknife over conditions, of conditions with the standard error "
-            "of Bonett and Wright (2000).",
+            "Intervals on Fisher's z: of checkpoints by a jackknife over conditions, of conditions with the standard "
+            "error of Bonett and Wright (2000).",
         ),
     )
     file = out / "judges.md"

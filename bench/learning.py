@@ -21,6 +21,7 @@ from harness.models.load import load_policy
 from harness.progress import Silent
 from harness.stats.exact import sign_flip, sign_flip_interval
 from harness.stats.multiplicity import holm
+from reports.plots import learning_curves
 
 BENCHMARKS = {
     "geneval": "overall",
@@ -92,32 +93,11 @@ def table(base: dict[str, float], seeds: list[dict[str, float]]) -> list[str]:
     return rows
 
 
-def curves(arms: dict[str, list[str]], out: Path) -> None:
-    """Training curves: mean over seeds and the range of seeds, smoothed over 10 steps."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    panels = {
-        "reward/mean": "DVReward of the step's samples",
-        "reward_part/dvreward/all_yes": "all questions answered yes",
-        "health/text_entropy": "entropy of the plan's words, nats",
-    }
-    figure, axes = plt.subplots(1, len(panels), figsize=(12, 3.4), constrained_layout=True)
-    for (name, folders), colour in zip(arms.items(), ("#0072B2", "#D55E00", "#009E73"), strict=False):
-        logs = [[json.loads(x) for x in (Path(f) / "metrics.jsonl").read_text().splitlines()] for f in folders]
-        for axis, (key, title) in zip(axes, panels.items(), strict=True):
-            values = np.array([[row[key] for row in log] for log in logs])
-            smooth = np.array([np.convolve(v, np.ones(10) / 10, mode="valid") for v in values])
-            steps = np.arange(smooth.shape[1]) + 10
-            axis.plot(steps, smooth.mean(0), color=colour, label=f"{name} ({len(logs)} seeds)")
-            axis.fill_between(steps, smooth.min(0), smooth.max(0), color=colour, alpha=0.2, linewidth=0)
-            axis.set(title=title, xlabel="optimiser step")
-            axis.spines[["top", "right"]].set_visible(False)
-    axes[0].legend(frameon=False)
-    for suffix in ("png", "svg"):
-        figure.savefig(out / f"curves.{suffix}", dpi=120, metadata={"Date": None} if suffix == "svg" else None)
+PANELS = {
+    "reward/mean": "DVReward of the step's samples",
+    "reward_part/dvreward/all_yes": "all questions answered yes",
+    "health/text_entropy": "entropy of the plan's words, nats",
+}
 
 
 def main() -> None:
@@ -139,7 +119,9 @@ def main() -> None:
         lines += [f"## {name}: {len(seeds)} training seeds", "", *table(base, seeds), ""]
         print("\n".join(lines), flush=True)
     options.out.mkdir(parents=True, exist_ok=True)
-    curves(arms, options.out)
+    learning_curves(
+        {name: [Path(f) for f in folders] for name, folders in arms.items()}, PANELS, options.out / "curves"
+    )
     (options.out / "numbers.json").write_text(json.dumps(numbers, indent=2) + "\n")
     (options.out / "tables.md").write_text("\n".join(lines))
 

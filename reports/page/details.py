@@ -6,7 +6,6 @@ Written in files of some hundred samples, which the page loads when one of them 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from reports.page.adapters import Adapter
 from reports.page.catalogue import Catalogue
 from reports.page.pictures import Picture, write_source
 from reports.page.records import (
-    Answered,
     GenerationLine,
     JudgementLine,
     RecordFile,
@@ -36,15 +34,8 @@ MOST_SEARCHED = 4_000
 """Characters of a reasoning text that the search looks at."""
 
 
-@dataclass(slots=True)
-class Strings:
-    """Texts that many samples share, once per file."""
-
-    places: dict[str, int] = field(default_factory=dict)
-
-    def place(self, text: str) -> int:
-        """Its number."""
-        return self.places.setdefault(text, len(self.places))
+Asked = tuple[str, str, str, str]
+"""(question id, text, tag, judge): what the answers about many samples share, once per file."""
 
 
 class RunDetails:
@@ -65,9 +56,9 @@ class RunDetails:
         self._generations = RecordFile(run.path / "generations.jsonl", GenerationLine)
         self._judgements = RecordFile(run.path / "judgements.jsonl", JudgementLine)
         self._scores = RecordFile(run.path / "scores.jsonl", ScoreLine)
-        self._scales: dict[tuple[str, str], bool] = {}
+        self._scales: set[tuple[str, str]] = set()
         self._generations.index(catalogue.rows)
-        self.n_judgements = self._judgements.index(catalogue.rows, self._note_scale)
+        self.n_judgements = self._judgements.index(catalogue.rows, self._scales)
         self._scores.index(catalogue.rows)
         self._adapters: dict[str, Adapter] = {}
         self._thumbs: dict[str, int] = {}
@@ -115,20 +106,17 @@ class RunDetails:
         row = 0
         while row < len(self._keys):
             start, n_lines = row, 0
-            strings, entries = Strings(), []
+            asked: dict[Asked, int] = {}
+            entries = []
             while row < len(self._keys) and row - start < ROWS_PER_FILE and n_lines < LINES_PER_FILE:
                 n_lines += self._judgements.count(row) + self._scores.count(row)
-                entries.append(self._entry(row, strings, sizes, folder))
+                entries.append(self._entry(row, asked, sizes, folder))
                 row += 1
-            yield start, {"strings": list(strings.places), "entries": entries}
+            yield start, {"asked": list(asked), "entries": entries}
 
     def texts(self) -> list[str]:
         """Reasoning and reflection of each row, for the search."""
         return ["\n".join(g.text[:MOST_SEARCHED] for g in self._made(r) if g.text) for r in range(len(self._keys))]
-
-    def _note_scale(self, line: Answered) -> None:
-        if line.value is not None and not 0.0 <= line.value <= 1.0:
-            self._scales[line.key.benchmark, line.question_id.partition("/")[0]] = True
 
     def _made(self, row: int) -> list[GenerationLine]:
         """The newest record of each generation; of first images the newest one only."""
@@ -147,7 +135,7 @@ class RunDetails:
         return self._adapters[benchmark]
 
     def _entry(
-        self, row: int, strings: Strings, sizes: Sequence[tuple[int, int]], folder: Path
+        self, row: int, asked: dict[Asked, int], sizes: Sequence[tuple[int, int]], folder: Path
     ) -> dict[str, Any] | None:
         scores = self._scores.of(row)
         generations = self._made(row)
@@ -156,13 +144,13 @@ class RunDetails:
         judgements = newest(self._judgements.of(row))
         first = next((g for g in generations if g.key.round == 0), None)
         entry = {
-            **self._sample(first, [j for j in judgements if j.key.round == 0], strings, sizes),
+            **self._sample(first, [j for j in judgements if j.key.round == 0], asked, sizes),
             "scores": [(s.metric, s.value, s.reason) for s in scores],
             "sources": self._sources(self._keys[row], folder),
         }
         refined = [g for g in generations if g.key.round > 0]
         if refined:
-            entry["refined"] = [self._refined(g, generations, judgements, strings, sizes) for g in refined]
+            entry["refined"] = [self._refined(g, generations, judgements, asked, sizes) for g in refined]
             if first is not None and first.status == "ok":
                 known = {j.id: j for j in judgements if j.key.round == 0}
                 entry["gate"] = [
@@ -177,7 +165,7 @@ class RunDetails:
         generation: GenerationLine,
         generations: Sequence[GenerationLine],
         judgements: Sequence[JudgementLine],
-        strings: Strings,
+        asked: dict[Asked, int],
         sizes: Sequence[tuple[int, int]],
     ) -> dict[str, Any]:
         round_ = generation.key.round
@@ -188,7 +176,7 @@ class RunDetails:
             mine = list(known.values())  # the only image of its round
         ids = [g.id for g in generations]
         return {
-            **self._sample(generation, mine, strings, sizes),
+            **self._sample(generation, mine, asked, sizes),
             "round": round_,
             "arm": generation.gate,
             "parent": ids.index(generation.parent) if generation.parent in ids else -1,
@@ -199,7 +187,7 @@ class RunDetails:
         self,
         generation: GenerationLine | None,
         judgements: Sequence[JudgementLine],
-        strings: Strings,
+        asked: dict[Asked, int],
         sizes: Sequence[tuple[int, int]],
     ) -> dict[str, Any]:
         calls: dict[str, int] = {}
@@ -211,18 +199,21 @@ class RunDetails:
                 replies.append(["", 0, 0, 0, 1])
             if j.raw:
                 replies[call] = [j.raw[:MOST_RAW], len(j.raw), j.tokens_in, j.tokens_out, j.attempts]
-            questions.append(self._question(j, call, strings))
+            questions.append(self._question(j, call, asked))
         return {"image": self._image(generation, sizes), "questions": questions, "replies": replies}
 
-    def _question(self, j: JudgementLine, call: int, strings: Strings) -> list[Any]:
-        """(id, text, tag, judge, value, is on a scale, status, error, call, payload, its length)."""
-        payload, length = _payload(j.payload)
-        marks = bytes(j.payload)
-        is_scale = (j.key.benchmark, j.question_id.partition("/")[0]) in self._scales
-        is_scale = is_scale or b'"detections"' in marks or b'"scores"' in marks
-        texts = [strings.place(t) for t in (j.question_id, j.question, j.tag, j.judge)]
+    def _question(self, j: JudgementLine, call: int, asked: dict[Asked, int]) -> list[Any]:
+        """(place in `asked`, value, call, is on a scale), then, where there is more to say: (status, error, payload,
+        its length).
+        """
+        place = asked.setdefault((j.question_id, j.question, j.tag, j.judge), len(asked))
         value = None if j.value is None else round(j.value, 6)
-        return [*texts, value, int(is_scale), j.status, j.error, call, payload, length]
+        payload, length = _payload(j.payload)
+        is_scale = (j.key.benchmark, j.question_id.partition("/")[0]) in self._scales
+        if payload and not is_scale:
+            is_scale = '"detections"' in payload or '"scores"' in payload
+        short = [place, value, call, int(is_scale)]
+        return short if value is not None and not payload else [*short, j.status, j.error, payload, length]
 
     def _image(self, g: GenerationLine | None, sizes: Sequence[tuple[int, int]]) -> dict[str, Any] | None:
         if g is None:

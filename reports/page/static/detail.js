@@ -73,9 +73,9 @@
     const takes = [];
     entries.forEach((entry, run) => {
       if (!entry || entry.left_out) return;
-      takes.push({run, label: entry.refined ? "first" : "", entry, scores: entry.scores, strings: entry.strings});
+      takes.push({run, label: entry.refined ? "first" : "", entry, scores: entry.scores, asked: entry.asked});
       for (const r of entry.refined || [])
-        if (r.questions.length) takes.push({run, label: armName(r) + " " + r.round, entry: r, scores: r.scores, strings: entry.strings});
+        if (r.questions.length) takes.push({run, label: armName(r) + " " + r.round, entry: r, scores: r.scores, asked: entry.asked});
     });
     return takes;
   }
@@ -178,7 +178,7 @@
   // Scores that do not stand beside their question already; several questions as their share that is right.
   function scoresOf(run, row, entry) {
     const store = UMM.store, subject = store.subject(row), cells = store.cells[run], own = entry.scores;
-    const asked = new Set(entry.questions.map((q) => entry.strings[q[0]]));
+    const asked = new Set(entry.questions.map((q) => entry.asked[q[0]][0]));
     const isList = subject.binary && own.length > 1;
     const lines = [];
     if (isList && store.score(run, row) !== null)

@@ -2,14 +2,15 @@
 // The table of questions: one row each, one column per image, a probability as a bar, other scales as numbers.
 (function () {
   const MOST_ROWS = 150;
-  const [ID, TEXT, TAG, JUDGE, VALUE, SCALE, STATUS, ERROR, , PAYLOAD, LENGTH] = [...Array(11).keys()];
+  const [ASKED, VALUE, , SCALE, STATUS, ERROR, PAYLOAD, LENGTH] = [...Array(8).keys()]; // of an answer
+  const [ID, TEXT, TAG, JUDGE] = [...Array(4).keys()]; // of what was asked
 
   // takes: [{run, label, entry, scores}] -> groups of questions by role of their judge.
   UMM.questionTables = function (takes, judgeOf) {
     const groups = new Map();
     takes.forEach((take, column) => {
       for (const q of take.entry.questions) {
-        const text = (i) => take.strings[q[i]];
+        const text = (i) => take.asked[q[ASKED]][i];
         const own = text(JUDGE) === judgeOf(take.run);
         const group = own ? "" : text(JUDGE);
         if (!groups.has(group)) groups.set(group, {judges: new Set(), rows: new Map()});

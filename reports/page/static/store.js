@@ -93,7 +93,7 @@
       if (!order.includes(name)) order.push(name);
       while (order.length > MOST_FILES) waiting.delete(order.shift());
       const entry = value.entries[row - starts[file]];
-      return entry && {...entry, strings: value.strings};
+      return entry && {...entry, asked: value.asked};
     };
     return store;
   };

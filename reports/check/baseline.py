@@ -136,6 +136,7 @@ def _side(run: dict[str, Any], where: str, benchmarks: list[str] | None) -> Side
         environment=dict(run["environment"]),
         settings=dict(run["settings"]),
         values=values,
+        unread=tuple(b for b in run["benchmarks"] if b not in values),
     )
 
 

@@ -24,10 +24,11 @@ def chosen_benchmarks(candidates: Sequence[Side], baselines: Sequence[Side], ask
     for side in (*baselines, *candidates):
         for name in names:
             if name not in side.values:
-                close = near_misses(name, side.values)
+                held = [*side.values, *side.unread]
+                close = near_misses(name, held)
                 hint = f" Did you mean {close[0]!r}?" if close else ""
                 raise RefusedError(
-                    f"{side.where}: holds no {name!r}; it holds {', '.join(side.values) or 'nothing'}.{hint} Evaluate "
+                    f"{side.where}: holds no {name!r}; it holds {', '.join(held) or 'nothing'}.{hint} Evaluate "
                     "it there too, or choose the benchmarks to check with -b."
                 )
     if not names:

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from reports.tables import Table
 
 MOST_BYTES = 49_000_000
-_SHARES = {"thumbs": 0.45, "details": 0.75}
-"""Of what is left beside the list: thumbnails may fill this share, thumbnails and details together that one. Larger
-images take the rest."""
+_SHARES = {"thumbs": 0.5, "details": 0.6}
+"""Thumbnails may first fill this share of what is left beside the list, details that share of what is left then. Larger
+images take the rest, and thumbnails what these leave."""
 _WIDTHS = (512, 384, 256, 192)
 """Longer side of the larger images in pixels; the first at which all of them are expected to fit."""
 _N_PROBES = 24
@@ -96,12 +96,13 @@ def _collect(
             sizes.append(made.sizes)
         index = index_value(runs, catalogue, parts, [""] * len(runs))
         contents.size = fixed + len(packed(index))
-        free = most - contents.size
-        limit = contents.size + free * _SHARES["thumbs"]
-        _add_sheets(index, parts, contents, folder, limit)
+        limit = contents.size + (most - contents.size) * _SHARES["thumbs"]
+        _add_sheets(parts, contents, folder, limit)
         limit = contents.size + (most - contents.size) * _SHARES["details"]
         _add_details(index, readers, sizes, contents, folder, limit)
         _add_images(pictures, readers, contents, most)
+        if missing := _add_sheets(parts, contents, folder, most):  # what the rest has left room for
+            contents.notes.append(f"thumbnails of {missing:,} images")
         index["single"] = True
         contents.blocks = {"index": packed(index), **contents.blocks}
     finally:
@@ -109,23 +110,16 @@ def _collect(
             reader.close()
 
 
-def _add_sheets(
-    index: dict[str, Any], parts: Sequence[Details], contents: Contents, folder: Path, limit: float
-) -> None:
+def _add_sheets(parts: Sequence[Details], contents: Contents, folder: Path, limit: float) -> int:
+    """Takes sheets in until the limit, the runs sharing it evenly; returns the number of images without thumbnail."""
     n_left_out = 0
     for run, part in enumerate(parts):
-        n = 0
         share = contents.size + (limit - contents.size) / (len(parts) - run)
+        fits = True
         for name in part.sheets:
-            if not contents.add_picture(name, (folder / name).read_bytes(), share):
-                break
-            n += 1
-        cells = index["cells"][run]
-        kept = [t if t < n * PER_SHEET else -1 for t in cells["thumb"]]
-        n_left_out += sum(a != b for a, b in zip(kept, cells["thumb"], strict=True))
-        cells["thumb"] = kept
-    if n_left_out:
-        contents.notes.append(f"thumbnails of {n_left_out:,} samples")
+            fits = fits and contents.add_picture(name, (folder / name).read_bytes(), share)
+            n_left_out += 0 if name in contents.pictures else PER_SHEET
+    return n_left_out
 
 
 def _add_details(
@@ -180,12 +174,12 @@ def _add_images(
     n_left_out = 0
     is_smaller = False
     for place, (run, picture) in enumerate(todo):
-        found = _encoded(picture, width)
+        name = f"{run}/{picture.file.relative_to(readers[run].run.path).as_posix()}"
+        found = None if name in contents.pictures else _encoded(picture, width)
         if found is None:
             continue
         data, cut = found
         is_smaller |= cut
-        name = f"{run}/{picture.file.relative_to(readers[run].run.path).as_posix()}"
         if not contents.add_picture(name, data, most):
             n_left_out = len(todo) - place
             break

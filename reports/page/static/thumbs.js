@@ -31,7 +31,7 @@
   // Puts picture `thumb` of a run into a square node of `size` pixels; -1 empties it.
   UMM.setThumb = function (node, run, thumb, size) {
     const has = UMM.hasThumb(run, thumb);
-    node.classList.toggle("none", !has);
+    node.classList.toggle("none", thumb < 0);
     if (!has) { node.style.backgroundImage = ""; return; }
     const {columns, per_sheet} = UMM.store.thumbs;
     const at = thumb % per_sheet;

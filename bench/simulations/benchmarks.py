@@ -155,7 +155,7 @@ GEDIT = Benchmark(
 )  # fmt: skip
 WISE = Benchmark(
     sizes=(400, 167, 133, 100, 100, 100), weights=(400, 167, 133, 100, 100, 100), theta=0.503,
-    graded=(0.0, 0.7, 0.7, 0.05), missing=0.1, own=1.15, cell=0.25, image=1.4,
+    graded=(0.0, 0.7, 0.7, 0.05), missing=0.1, own=1.35, cell=0.25, image=1.4,
 )  # fmt: skip
 DPG = Benchmark(sizes=(1065,), weights=(1,), theta=0.824, graded=(0.0, 2.8, 0.6), image=0.6)
 SMALL = Benchmark(sizes=(5, 10, 40, 145), weights=(1,) * 4, theta=0.572, k=1, own=0.5, cell=0.25)

@@ -42,7 +42,8 @@ class Seeds:
         return self.by_category / slope
 
     def shifts(self, rng, n_seeds, scale):
-        wide = np.where(rng.random(n_seeds) < 0.1, 3.0, 1.0) if self.heavy else 1.0
+        # A tenth from a normal three times as wide, the whole scaled to the stated sd.
+        wide = np.where(rng.random(n_seeds) < 0.1, 3.0, 1.0) / 1.8**0.5 if self.heavy else 1.0
         a = scale * wide * rng.normal(size=n_seeds)
         if not self.by_category:
             return a

@@ -49,12 +49,20 @@ class Terms:
     """Largest possible score."""
     step: float = 1.0
     """Smallest possible difference of a prompt's score, in the same unit (1/k for verdicts over k images)."""
+    higher_is_better: bool = True
+    """False for errors and costs, such as bits per byte."""
 
     def __post_init__(self) -> None:
         n = len(self.prompts)
         if len(set(self.prompts)) != n or any(len(x) != n for x in (self.num, self.den, self.planned, self.cat)):
             raise ValueError(f"terms: {n} prompts, {len(set(self.prompts))} of them different, and arrays of "
                              f"{[len(x) for x in (self.num, self.den, self.planned, self.cat)]}")  # fmt: skip
+
+    def negated(self) -> Terms:
+        """The terms of minus the value: a lower-is-better value as one of which more is better, and back."""
+        return replace(
+            self, num=0.0 - self.num, lo=0.0 - self.hi, hi=0.0 - self.lo, higher_is_better=not self.higher_is_better
+        )
 
     def interval(self) -> dict[str, Any]:
         """`ci_low`, `ci_high` and `method` of a `Summary`; without limits, `method` says why.
@@ -90,6 +98,7 @@ def make_terms(
     lo: float = 0.0,
     hi: float = 1.0,
     step: float = 1.0,
+    higher_is_better: bool = True,
 ) -> Terms:
     """Terms from rows (prompt id, category, numerator, denominator[, planned denominator]).
 
@@ -100,6 +109,7 @@ def make_terms(
         lo: see `Terms`.
         hi: see `Terms`.
         step: see `Terms`.
+        higher_is_better: see `Terms`.
     """
     names = tuple(c for c in weights if weights[c] or any(r[1] == c for r in rows))
     place = {c: i for i, c in enumerate(names)}
@@ -116,6 +126,7 @@ def make_terms(
         lo=lo,
         hi=hi,
         step=step,
+        higher_is_better=higher_is_better,
     )
 
 
@@ -127,12 +138,16 @@ def aligned(first: Terms, other: Terms, names: tuple[str, str] = ("the first", "
             `names` call the two, and an example is given.
     """
     order = _order(first, other, names)
-    own, theirs = np.array(first.categories, object)[first.cat], np.array(other.categories, object)[other.cat[order]]
-    if (differ := np.flatnonzero(own != theirs)).size:
+    cat = other.cat if order is None else other.cat[order]
+    if first.categories == other.categories:
+        differ = np.flatnonzero(cat != first.cat)
+    else:
+        differ = np.flatnonzero(np.array(first.categories)[first.cat] != np.array(other.categories)[cat])
+    if differ.size:
         i = int(differ[0])
         raise DataError(
-            f"Prompt {first.prompts[i]} is of category {own[i]!r} in {names[0]} and {theirs[i]!r} in {names[1]}: the "
-            "data differ."
+            f"Prompt {first.prompts[i]} is of category {first.categories[first.cat[i]]!r} in {names[0]} and "
+            f"{other.categories[cat[i]]!r} in {names[1]}: the data differ."
         )
     weights = dict(zip(other.categories, other.weights.tolist(), strict=True))
     for category, weight in zip(first.categories, first.weights.tolist(), strict=True):
@@ -141,25 +156,32 @@ def aligned(first: Terms, other: Terms, names: tuple[str, str] = ("the first", "
                 f"Category {category!r} weighs {weight:.4g} in {names[0]} and {weights.get(category, 0.0):.4g} in "
                 f"{names[1]}: one of them has no valid score in some category, so they are means of different ones."
             )
-    if (first.lo, first.hi) != (other.lo, other.hi):
+    if (first.lo, first.hi, first.higher_is_better) != (other.lo, other.hi, other.higher_is_better):
         raise DataError(
-            f"Scores range from {first.lo:g} to {first.hi:g} in {names[0]}, from {other.lo:g} to {other.hi:g} in "
-            f"{names[1]}; only values on one scale compare."
+            f"Scores range from {_scale(first)} in {names[0]}, from {_scale(other)} in {names[1]}; only values on one "
+            "scale compare."
         )
+    num, den, planned = ((v if order is None else v[order]) for v in (other.num, other.den, other.planned))
     return replace(
         other,
         prompts=first.prompts,
-        num=other.num[order],
-        den=other.den[order],
-        planned=other.planned[order],
+        num=num,
+        den=den,
+        planned=planned,
         cat=first.cat,
         categories=first.categories,
         weights=first.weights,
     )
 
 
-def _order(first: Terms, other: Terms, names: tuple[str, str]) -> NDArray[np.intp]:
-    """Where each prompt of `first` stands in `other`."""
+def _scale(terms: Terms) -> str:
+    return f"{terms.lo:g} to {terms.hi:g}{'' if terms.higher_is_better else ' (lower is better)'}"
+
+
+def _order(first: Terms, other: Terms, names: tuple[str, str]) -> NDArray[np.intp] | None:
+    """Where each prompt of `first` stands in `other`; None where all stand at the same places."""
+    if first.prompts == other.prompts:
+        return None
     place = {p: i for i, p in enumerate(other.prompts)}
     absent, extra = [p for p in first.prompts if p not in place], sorted(set(place) - set(first.prompts))
     if absent or extra:
@@ -202,6 +224,7 @@ def to_json(terms: Mapping[str, Terms]) -> dict[str, Any]:
                 "weights": t.weights.tolist(),
                 "range": [v if math.isfinite(v) else None for v in (t.lo, t.hi)],
                 "step": t.step,
+                **({} if t.higher_is_better else {"higher_is_better": False}),
             }
             for metric, t in terms.items()
         },
@@ -231,6 +254,7 @@ def from_json(value: Any, where: str) -> dict[str, Terms]:
                 lo=-math.inf if lo is None else float(lo),
                 hi=math.inf if hi is None else float(hi),
                 step=float(t["step"]),
+                higher_is_better=bool(t.get("higher_is_better", True)),
             )
     except (KeyError, TypeError, ValueError, IndexError) as error:
         at = f", metric {metric!r}" if metric else ""

@@ -132,8 +132,8 @@ MISSING = Table(
     note="`score_interval` on the scores that exist and the interval of `score_bounds`, 10 % missing, GenEval's shape",
     rows=(
         Row(name="at random", recorded={"default": 95.1, "bounds": 100.0}, run=partial(run_missing, 0.0)),
-        Row(name="mildly informative", recorded={"default": 87.9, "bounds": 100.0}, run=partial(run_missing, 0.34)),
-        Row(name="low scores fail", recorded={"default": 65.3, "bounds": 100.0}, run=partial(run_missing, 0.68)),
+        Row(name="mildly informative", recorded={"default": 87.9, "bounds": 100.0}, run=partial(run_missing, 0.33)),
+        Row(name="low scores fail", recorded={"default": 65.3, "bounds": 100.0}, run=partial(run_missing, 0.66)),
     ),
 )
 
@@ -141,8 +141,8 @@ MARGIN = 0.02
 
 
 def run_gate(prompts: int, k: int, loss: float, n: int, rng) -> dict[str, float]:
-    """Answers of the gate at a known loss; about 23 % of single verdicts differ between the two checkpoints."""
-    b = Benchmark(sizes=(prompts,), weights=(1,), theta=0.573, k=k, prompt=1.8, own=0.35)
+    """Answers of the gate at a known loss; about 24 % of single verdicts differ between the two checkpoints."""
+    b = Benchmark(sizes=(prompts,), weights=(1,), theta=0.573, k=k, prompt=1.65, own=0.26)
     shift = _shift_for(b, loss)
     labels = {"regression": 0, "strict": 0, "pass": 0, "inconclusive": 0}
     for _ in range(n):

@@ -32,8 +32,13 @@ def run_spearman(r_s: float, pairs: int, n: int, rng) -> dict[str, float]:
     return shares(hits, n)
 
 
-SHAPES = {"perfect": lambda c: c, "mild": lambda c: 0.5 + 0.8 * (c - 0.5), "strong": lambda c: c**3}
-"""P(right) by confidence; confidence is uniform."""
+SHAPES = {
+    "perfect": lambda c: c,
+    "mild": lambda c: 0.5 + 0.85 * (c - 0.5),
+    "strong": lambda c: 0.5 + 0.5 * (c - 0.5),
+    "skewed": lambda c: c**3,
+}
+"""P(right) by confidence; confidence is uniform. Mild and strong are sure in excess at both ends, skewed at one."""
 
 
 def binned_truth(shape) -> float:
@@ -94,9 +99,10 @@ AGREEMENT = Table(
         _calibration_row("strong", 200, 95.2),
         _calibration_row("strong", 500, 94.8),
         _calibration_row("strong", 2000, 94.3),
-        _calibration_row("strong", 1000, None, per_prompt=5),
-        _calibration_row("strong", 1000, None, per_prompt=20),
-        _calibration_row("strong", 4000, None, per_prompt=20),
+        *(_calibration_row("skewed", items, None) for items in (200, 500, 2000)),
+        _calibration_row("skewed", 1000, None, per_prompt=5),
+        _calibration_row("skewed", 1000, None, per_prompt=20),
+        _calibration_row("skewed", 4000, None, per_prompt=20),
     ),
 )
 

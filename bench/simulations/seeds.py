@@ -193,7 +193,7 @@ SPREAD = Spread(prompt=0.3, seed=0.03, cell=0.2, generation=0.4)
 
 def run_power(n_seeds: int, n: int, rng) -> dict[str, float]:
     """Power of the default test at the planned smallest detectable effect, and at 1.1 times it; normal scores."""
-    prompts, k = 200, 4
+    prompts, k = 500, 4
     mde = plan_design(SPREAD, n=prompts, n_seeds=n_seeds, k=k).mde()
     noise = float(np.sqrt(SPREAD.cell**2 + SPREAD.generation**2 / k))
     cat, found, more = np.zeros(prompts, int), 0, 0
@@ -211,7 +211,7 @@ def run_power(n_seeds: int, n: int, rng) -> dict[str, float]:
 POWER = Table(
     key="power",
     title="Power at the smallest detectable effect",
-    note="`plan_design(...).mde()` for 200 prompts and 4 images, then the share of simulated p < .05",
+    note="`plan_design(...).mde()` for 500 prompts and 4 images, then the share of simulated p < .05",
     rows=(
         Row(name="3 seeds per arm", recorded={"at the MDE": 73.0}, run=partial(run_power, 3)),
         Row(name="5 seeds per arm", recorded={"at the MDE": (77.6, 78.8)}, run=partial(run_power, 5)),

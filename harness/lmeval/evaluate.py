@@ -220,7 +220,7 @@ def task_result(name: str, output: dict[str, Any]) -> TaskResult:
         summary = Summary(
             metric=key, value=_finite(value), n=len(rows), method="none: not a mean over documents", extra=extra
         )
-        made = _terms(name, metric, rows, metric in bounded)
+        made = _terms(name, metric, rows, is_bounded=metric in bounded, higher_is_better=higher.get(metric, True))
         if made is not None and _agrees(made, float(value)):
             result.terms[key] = made
             result.scores += [Score(key=_key(name, s), metric=key, value=_number(s[metric])) for s in rows]
@@ -249,7 +249,9 @@ def task_result(name: str, output: dict[str, Any]) -> TaskResult:
     return result
 
 
-def _terms(name: str, metric: str, rows: Sequence[dict[str, Any]], is_bounded: bool) -> Terms | None:
+def _terms(
+    name: str, metric: str, rows: Sequence[dict[str, Any]], *, is_bounded: bool, higher_is_better: bool
+) -> Terms | None:
     """A mean over documents, or bits over bytes; None for anything else."""
     parts: list[tuple[str, str, float, float]] = []
     for sample in rows:
@@ -261,9 +263,10 @@ def _terms(name: str, metric: str, rows: Sequence[dict[str, Any]], is_bounded: b
     if len(parts) < len(rows) or not all(math.isfinite(p[2]) for p in parts):
         return None
     if is_bounded:
-        return make_terms(parts, {"all": 1.0})
+        return make_terms(parts, {"all": 1.0}, higher_is_better=higher_is_better)
     lo = 0.0 if metric == _BITS else -math.inf
-    return make_terms([(*p, p[3]) for p in parts], {"all": 1.0}, lo=lo, hi=math.inf, step=1e-6)
+    return make_terms([(*p, p[3]) for p in parts], {"all": 1.0}, lo=lo, hi=math.inf, step=1e-6,
+                      higher_is_better=higher_is_better)  # fmt: skip
 
 
 def _agrees(terms: Terms, value: float) -> bool:

@@ -32,6 +32,10 @@ class ImageScores:
     scores: NDArray[np.float64]
     """(P, K) in the unit of the headline; NaN where missing."""
 
+    def negated(self) -> ImageScores:
+        """Of minus the headline."""
+        return ImageScores(samples=self.samples, scores=0.0 - self.scores)
+
 
 def read_scores(file: Path) -> list[Score]:
     """The run's scores of first images; refined ones are left out.

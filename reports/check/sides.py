@@ -34,7 +34,8 @@ class Value:
     """One benchmark of one run, reduced to its headline."""
 
     metric: str
-    """The one headline that is decided on (`reports.significance.analysis.PRIMARY`)."""
+    """The one headline that is decided on (`reports.significance.analysis.PRIMARY`), with a minus sign where less is
+    better."""
     official: float | None
     """As the summary has it; None where the benchmark gave none."""
     why_none: str = ""
@@ -139,21 +140,28 @@ def _value(run: Run, benchmark: str, scores: list[Any]) -> Value:
             "prompt. Repeat the run's `eval` command (it costs no model and no judge call), or choose other "
             "benchmarks with -b."
         )
-    images = image_scores(scores, benchmark, terms[metric])
+    own = terms[metric]
+    images = image_scores(scores, benchmark, own)
     cell = block["values"][metric]
+    official = None if cell["value"] is None else float(cell["value"])
+    name = metric
+    if not own.higher_is_better:
+        # Every rule of the gate speaks of losses: an error is decided on as minus the error.
+        own, name, official = own.negated(), f"-{metric}", None if official is None else -official
+        images = images if isinstance(images, str) else images.negated()
     found = Value(
-        metric=metric,
-        official=None if cell["value"] is None else float(cell["value"]),
+        metric=name,
+        official=official,
         why_none=str(cell.get("method", "")) if cell["value"] is None else "",
         title=str(block.get("title", benchmark)),
         identity=run.identity(benchmark),
-        terms=terms[metric],
+        terms=own,
         images=None if isinstance(images, str) else images,
         no_images=images if isinstance(images, str) else "",
         n_answers=int(block["n_answers"]),
         n_missing=int(block["n_missing"]),
     )
-    _check_official(found.official, found.estimate, found.terms, f"{run.path}, {benchmark} {metric}")
+    _check_official(found.official, found.estimate, found.terms, f"{run.path}, {benchmark} {name}")
     return found
 
 

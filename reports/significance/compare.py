@@ -221,6 +221,7 @@ def describe(
         borrowed=_borrowed(found),
         reason=found.reason,
         scale=scale_of(c.x),
+        higher_is_better=c.x.higher_is_better,
     )
     return replace(base, verdict=verdict(base, is_planned=is_planned))
 
@@ -255,11 +256,13 @@ def _simultaneous(c: Comparison, n_tests: int) -> tuple[float | None, float | No
 
 def _per_prompt(c: Comparison) -> tuple[int, int, int]:
     """Prompts on which x is better, worse and equal, on the mean over each side's seeds."""
+    sign = 1 if c.x.higher_is_better else -1
     if isinstance(c.found, PairedDifference):
-        return c.found.n_better, c.found.n_worse, c.found.n_prompts - c.found.n_differing
+        better, worse = (c.found.n_better, c.found.n_worse)[::sign]
+        return better, worse, c.found.n_prompts - c.found.n_differing
     (a, has_a), (b, has_b) = c.x.prompt_means(), c.y.prompt_means()
     both = has_a & has_b & (c.x.weights[c.x.cat] > 0)
-    d = (a - b)[both]
+    d = sign * (a - b)[both]
     slack = 1e-12 * max(float(np.abs(a[both]).max(initial=0)), float(np.abs(b[both]).max(initial=0)))
     better, worse = int((d > slack).sum()), int((d < -slack).sum())
     return better, worse, int(both.sum()) - better - worse

@@ -122,7 +122,7 @@ class Difference:
     mde_family: float | None = None
     """The same after the family's correction."""
     n_better: int = 0
-    """Prompts on which x scores higher, on the mean over its seeds."""
+    """Prompts on which x scores higher (where less is better: lower), on the mean over its seeds."""
     n_worse: int = 0
     n_equal: int = 0
     win_rate: float | None = None
@@ -148,6 +148,7 @@ class Difference:
     verdict: str = ""
     """One sentence."""
     scale: tuple[float | None, float | None] = (0.0, 1.0)
+    higher_is_better: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

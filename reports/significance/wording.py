@@ -46,6 +46,8 @@ def _main(d: Difference, is_planned: bool) -> str:
         return f"not computed: {d.reason or 'no value'}"
     after = f" after {d.correction}" if d.correction else ""
     side = "higher" if d.est > 0 else "lower"
+    if not d.higher_is_better:
+        side += " (lower is better)"
     if is_significant(d):
         return f"{side}, significant{after}" if is_planned else f"{side}, at a {d.correction}"
     mde = d.mde_family if d.mde_family is not None else d.mde

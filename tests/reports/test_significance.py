@@ -49,7 +49,7 @@ def test_a_planned_test_that_cannot_be_computed_counts_as_one():
     alone = compare_conditions(x, y)
     found = compare_conditions([{**x[0], "d": odd}], [{**y[0], "d": make_terms(scores(1), CAT, W)}])
     assert found[3].p is None and found[3].p_adjusted is None
-    assert "the prompts differ: p30 is in y, seed 0 only" in found[3].reason
+    assert "The prompts differ: p30 is in y, seed 0 only" in found[3].reason
     ps = [d.p for d in alone] + [1.0]
     np.testing.assert_allclose([d.p_adjusted for d in found[:3]], multipletests(ps, method="holm")[1][:3], atol=1e-12)
 
@@ -98,16 +98,28 @@ def test_scaling_scores_scales_differences():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"prompts": tuple(f"q{i}" for i in range(60))}, "the prompts differ: p0 is in arm 1, seed 1 only"),
-        ({"cat": CAT[::-1].copy()}, "p0 is of category 'c0' in arm 1, seed 1 and of 'c2' in arm 2, seed 1"),
-        ({"weights": np.array([0.5, 0.25, 0.25])}, "category 'c0' weighs 0.3333 in arm 1, seed 1 and 0.5"),
-        ({"hi": 10.0}, "scores range from 0 to 1 in arm 1, seed 1, from 0 to 10 in arm 2"),
+        ({"prompts": tuple(f"q{i}" for i in range(60))}, "The prompts differ: p0 is in arm 1, seed 1 only"),
+        ({"cat": CAT[::-1].copy()}, "p0 is of category 'c0' in arm 1, seed 1 and 'c2' in arm 2, seed 1"),
+        ({"weights": np.array([0.5, 0.25, 0.25])}, "Category 'c0' weighs 0.3333 in arm 1, seed 1 and 0.5"),
+        ({"higher_is_better": False}, r"from 0 to 1 \(lower is better\) in arm 2"),
+        ({"hi": 10.0}, "Scores range from 0 to 1 in arm 1, seed 1, from 0 to 10 in arm 2"),
     ],
 )
 def test_values_that_are_not_of_one_kind_are_refused(change, message):
     terms = make_terms(scores(0), CAT, W)
     with pytest.raises(DataError, match=message):
         stack([[terms], [dataclasses.replace(terms, **change)]])
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_where_less_is_better_only_the_words_turn_round(seeds):
+    x, y = arm(0, 0.2, n=seeds), arm(9, n=seeds)
+    errors = [[{k: dataclasses.replace(t, higher_is_better=False) for k, t in r.items()} for r in s] for s in (x, y)]
+    for d, e in zip(compare_conditions(x, y), compare_conditions(*errors), strict=True):
+        assert (d.est, d.low, d.p, d.n_equal) == (e.est, e.low, e.p, e.n_equal)
+        assert (d.n_better, d.n_worse) == (e.n_worse, e.n_better) and d.n_better > d.n_worse
+        assert d.win_rate + e.win_rate == pytest.approx(1)
+        assert e.verdict == d.verdict.replace("higher", "higher (lower is better)")
 
 
 def test_estimate_is_the_difference_of_the_official_numbers():

@@ -230,7 +230,7 @@ def test_an_own_task_with_perplexity(tmp_path):
     terms = load_run(tmp_path / "run").terms("lm-eval/own_plans")
     assert list(terms) == ["bits_per_byte"] and terms["bits_per_byte"].den.tolist() == [20.0, 40.0]
     assert values["bits_per_byte"]["value"] == pytest.approx(terms["bits_per_byte"].num.sum() / 60)
-    assert values["bits_per_byte"]["higher_is_better"] is False
+    assert values["bits_per_byte"]["higher_is_better"] is False and not terms["bits_per_byte"].higher_is_better
     assert values["word_perplexity"]["ci_low"] is None and "not a mean" in values["word_perplexity"]["method"]
 
 

@@ -1,5 +1,7 @@
 """Decisions of the gate against the statistics that it rests on, worked out here a second time."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -40,6 +42,25 @@ def test_labels_follow_the_interval_and_the_margin(tmp_path):
     found = {m: check(sides(new), sides(base), margin=m).rows[0].verdict for m in (0.01, 0.2)}
     assert found == {0.01: "regression", 0.2: "equivalent"}
     assert check(sides(base), sides(new), margin=0.01).rows[0].verdict == "improvement"
+
+
+def test_where_less_is_better_a_rise_is_the_regression(tmp_path):
+    rates, errors = pair(tmp_path / "rates", 0.05)[:2], pair(tmp_path / "errors", 0.05)[:2]
+    for run in errors:
+        content = json.loads((run / "terms.json").read_bytes())
+        content["geneval"]["metrics"]["overall"]["higher_is_better"] = False
+        (run / "terms.json").write_text(json.dumps(content))
+    base, new = errors
+    assert check(sides(new), sides(base), margin=0.01).rows[0].verdict == "improvement"
+    write_baseline(tmp_path / "baseline.json", sides(new), 0.01)
+    found = check(sides(base), sides(tmp_path / "baseline.json"), margin=0.01).rows[0]
+    other = check(sides(rates[1]), sides(rates[0]), margin=0.01).rows[0]
+    assert found.verdict == other.verdict == "regression" and found.metric == "-overall"
+    assert (found.candidate, found.baseline) == (-other.baseline, -other.candidate)
+    assert found.advice == other.advice and found.scale == (-1.0, 0.0)
+    assert found.decision.est == pytest.approx(other.decision.est)
+    with pytest.raises(RefusedError, match="'-overall'"):
+        check(sides(base), sides(rates[0]), margin=0.01)
 
 
 def test_strict_asks_for_a_loss_larger_than_the_margin(tmp_path):

@@ -13,6 +13,7 @@ import msgspec
 from harness.errors import ConfigError, StoreError
 from harness.images import write_atomic
 from reports.groups import Design
+from reports.human import HumanScore, Labels, human_scores, human_table
 from reports.overview import stem, tables_of
 from reports.runs import Run
 from reports.significance import Analysis, analyse, primary_metric
@@ -32,10 +33,11 @@ class Report:
     out: Path
     files: tuple[Path, ...]
     notes: tuple[str, ...] = ()
+    human: tuple[HumanScore, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The analysis and the files, as JSON values."""
-        return {**msgspec.to_builtins(self.analysis), "files": [str(f) for f in self.files]}
+        return {**_content(self.analysis, self.human), "files": [str(f) for f in self.files]}
 
 
 def make_report(
@@ -48,6 +50,7 @@ def make_report(
     embed: bool = False,
     prompts: Literal["random", "fixed"] = "random",
     borrow_seed_sd: bool = False,
+    human: Mapping[str, Labels] | None = None,
 ) -> Report:
     """Writes `report.json`, the tables, `figures/` and the page `index.html` into `out`.
 
@@ -63,15 +66,18 @@ def make_report(
         embed: the page as one file with its images inside.
         prompts: see `analyse`.
         borrow_seed_sd: see `analyse`.
+        human: people's labels by condition (`reports.human`).
 
     Raises:
-        ConfigError: an unknown format.
+        ConfigError: an unknown format, or labels of a condition that cannot have any.
         DataError: runs that do not belong together, or are damaged.
         StoreError: the folder cannot be written.
     """
     analysis = analyse(design, prompts=prompts, borrow_seed_sd=borrow_seed_sd)
-    tables = tables_of(analysis)
-    files = [_write(out / "report.json", json.dumps(msgspec.to_builtins(analysis), indent=1, allow_nan=False) + "\n")]
+    rated = human_scores(design, human) if human else []
+    tables = [*tables_of(analysis), *([human_table(rated)] if rated else [])]
+    content = json.dumps(_content(analysis, rated), indent=1, allow_nan=False)
+    files = [_write(out / "report.json", content + "\n")]
     files += write_formats(tables, out, formats, title=analysis.title)
     if plots:
         files += draw(analysis, design, out / "figures")
@@ -82,7 +88,18 @@ def make_report(
         files.append(write_page(design.runs, out, embed=embed, tables=tables))
     elif page is None:
         notes.append(f"No page: {len(design.runs)} runs are more than {PAGE_RUNS}; --page makes it all the same.")
-    return Report(analysis=analysis, tables=tuple(tables), out=out, files=tuple(files), notes=tuple(notes))
+    return Report(
+        analysis=analysis,
+        tables=tuple(tables),
+        out=out,
+        files=tuple(files),
+        notes=tuple(notes),
+        human=tuple(rated),
+    )
+
+
+def _content(analysis: Analysis, human: Sequence[HumanScore]) -> dict[str, Any]:
+    return {**msgspec.to_builtins(analysis), **({"human": msgspec.to_builtins(list(human))} if human else {})}
 
 
 def default_out(folders: Sequence[Path]) -> Path:

@@ -20,6 +20,7 @@ COMMANDS = {
     "sweep": "Run an ablation grid over training seeds: train, evaluate, report.",
     "report": "Compare runs: tables, significance, the paper's tables, plots, a page.",
     "check": "Guard a model: fail when a run got worse than its baseline.",
+    "labels": "Draw images for people to label; `report --human` corrects the judge by them.",
     "view": "Open a run's page.",
     "data": "Bring, pin and verify official data and judge prompts.",
     "audit": "Measure a judge: against humans, calibration, noise floor, bias probes.",

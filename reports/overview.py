@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from reports.significance.planning import Needed
 from reports.significance.results import Analysis, Difference, Value
 from reports.tables import Cell, Table
 
@@ -101,6 +102,31 @@ def _differences(analysis: Analysis) -> Table:
         ),
         notes=tuple(notes),
         formats=("", "", "", "", "", *["+.4f"] * 5, ".3g", ".3g", "", "", "", ""),
+    )  # fmt: skip
+
+
+def needed_table(rows: Sequence[Needed]) -> Table:
+    """What the next experiment needs."""
+    return Table(
+        name="needed",
+        title="Seeds or prompts that would show the effect",
+        columns=(
+            "benchmark", "condition", "from", "effect", "smallest effect now", "seeds now", "prompts now",
+            "seeds needed", "or prompts needed", "remark",
+        ),
+        rows=tuple(
+            (
+                r.benchmark, r.x, r.y, r.effect, r.mde, f"{r.seeds_x} + {r.seeds_y}", r.n_prompts, r.seeds, r.prompts,
+                r.remark,
+            )
+            for r in rows
+        ),
+        notes=(
+            "Seeds needed: per condition, on these prompts; prompts needed: with these seeds. Either gives 80 % power "
+            "after the correction for the family, if the spreads are as these runs show them; few seeds show them "
+            "roughly. Choose the effect before looking at the differences.",
+        ),
+        align="lllrrrrrrl",
     )  # fmt: skip
 
 

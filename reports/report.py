@@ -14,9 +14,9 @@ from harness.errors import ConfigError, StoreError
 from harness.images import write_atomic
 from reports.groups import Design
 from reports.human import HumanScore, Labels, human_scores, human_table
-from reports.overview import stem, tables_of
+from reports.overview import needed_table, stem, tables_of
 from reports.runs import Run
-from reports.significance import Analysis, analyse, primary_metric
+from reports.significance import Analysis, Needed, analyse, primary_metric, what_would_show
 from reports.significance.results import Difference
 from reports.tables import FORMATS, Table, render, write_tables
 
@@ -34,10 +34,11 @@ class Report:
     files: tuple[Path, ...]
     notes: tuple[str, ...] = ()
     human: tuple[HumanScore, ...] = ()
+    needed: tuple[Needed, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The analysis and the files, as JSON values."""
-        return {**_content(self.analysis, self.human), "files": [str(f) for f in self.files]}
+        return {**_content(self.analysis, self.human, self.needed), "files": [str(f) for f in self.files]}
 
 
 def make_report(
@@ -51,6 +52,7 @@ def make_report(
     prompts: Literal["random", "fixed"] = "random",
     borrow_seed_sd: bool = False,
     human: Mapping[str, Labels] | None = None,
+    detect: float | None = None,
 ) -> Report:
     """Writes `report.json`, the tables, `figures/` and the page `index.html` into `out`.
 
@@ -67,6 +69,7 @@ def make_report(
         prompts: see `analyse`.
         borrow_seed_sd: see `analyse`.
         human: people's labels by condition (`reports.human`).
+        detect: an effect as a share of each value's range, for which seeds and prompts are planned.
 
     Raises:
         ConfigError: an unknown format, or labels of a condition that cannot have any.
@@ -75,8 +78,11 @@ def make_report(
     """
     analysis = analyse(design, prompts=prompts, borrow_seed_sd=borrow_seed_sd)
     rated = human_scores(design, human) if human else []
-    tables = [*tables_of(analysis), *([human_table(rated)] if rated else [])]
-    content = json.dumps(_content(analysis, rated), indent=1, allow_nan=False)
+    needed = [] if detect is None else what_would_show(analysis, detect)
+    tables = tables_of(analysis)
+    tables += [needed_table(needed)] if needed else []
+    tables += [human_table(rated)] if rated else []
+    content = json.dumps(_content(analysis, rated, needed), indent=1, allow_nan=False)
     files = [_write(out / "report.json", content + "\n")]
     files += write_formats(tables, out, formats, title=analysis.title)
     if plots:
@@ -95,11 +101,13 @@ def make_report(
         files=tuple(files),
         notes=tuple(notes),
         human=tuple(rated),
+        needed=tuple(needed),
     )
 
 
-def _content(analysis: Analysis, human: Sequence[HumanScore]) -> dict[str, Any]:
-    return {**msgspec.to_builtins(analysis), **({"human": msgspec.to_builtins(list(human))} if human else {})}
+def _content(analysis: Analysis, human: Sequence[HumanScore], needed: Sequence[Needed]) -> dict[str, Any]:
+    more = {k: msgspec.to_builtins(list(v)) for k, v in (("needed", needed), ("human", human)) if v}
+    return {**msgspec.to_builtins(analysis), **more}
 
 
 def default_out(folders: Sequence[Path]) -> Path:

@@ -62,6 +62,12 @@ FORMATS = ("md", "tex", "csv", "json", "html")
     help="Conditions with a single training seed take the seed variance of the others.",
 )
 @click.option(
+    "--detect",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="SHARE",
+    help="Also say how many seeds or prompts would show this effect (0.01: one point of 100).",
+)
+@click.option(
     "--human",
     multiple=True,
     metavar="[NAME=]FILE",
@@ -80,6 +86,7 @@ def command(
     embed: bool,
     fixed_prompts: bool,
     borrow_seed_sd: bool,
+    detect: float | None,
     human: tuple[str, ...],
     as_json: bool,
 ) -> int:
@@ -97,8 +104,8 @@ def command(
             raise unknown_name("table format", kind, FORMATS)
     if not folders and not groups and number is None:
         raise ConfigError("Name at least one run directory, e.g. run.py report runs/micro-1a2b3c4d.")
-    if number is not None and human:
-        raise ConfigError("--human goes with a comparison of runs, not with --table.")
+    if number is not None and (human or detect is not None):
+        raise ConfigError("--human and --detect go with a comparison of runs, not with --table.")
     if number is not None:
         return _paper(number, folders, kinds, out, as_json)
     from reports.report import make_report
@@ -115,6 +122,7 @@ def command(
             prompts="fixed" if fixed_prompts else "random",
             borrow_seed_sd=borrow_seed_sd,
             human=labels,
+            detect=detect,
         )
         for design, where in _designs(folders, groups, against, out)
     ]

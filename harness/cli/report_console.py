@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from reports.human import HumanScore
     from reports.report import Report
-    from reports.significance import Difference, Value
+    from reports.significance import Difference, Needed, Value
     from reports.tables import Table
 
 
@@ -38,6 +38,8 @@ def print_reports(reports: list[Report]) -> None:
                 else "One planned test; 95 % interval.",
                 style="dim",
             )
+        if report.needed:
+            _print_needed(console, report.needed)
         if report.human:
             _print_human(console, report.human)
         for text in analysis.refused:
@@ -106,6 +108,27 @@ def _remarks(rows: tuple[Difference, ...]) -> Iterator[str]:
             )
         if d.exact is not None:
             yield f"{d.x}, {d.benchmark}: {d.exact.test} test on these prompts: p {d.exact.text}"
+
+
+def _print_needed(console: Console, rows: tuple[Needed, ...]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(
+        title="Seeds or prompts that would show the effect", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+    )
+    table.add_column("", overflow="fold", min_width=16)
+    for name in ("effect", "MDE", "seeds, prompts now", "seeds", "or prompts"):
+        table.add_column(name, justify="right", overflow="fold")
+    for r in rows:
+        seeds, prompts = ("—" if v is None else f"{v:,}" for v in (r.seeds, r.prompts))
+        mde = "—" if r.mde is None else f"{r.mde:.4g}"
+        now = f"{r.seeds_x} + {r.seeds_y}, {r.n_prompts:,}"
+        table.add_row(_plain(f"{r.x} {r.benchmark}"), f"{r.effect:g}", mde, now, seeds, prompts)
+    console.print(table)
+    for text in dict.fromkeys(f"{r.x}, {r.benchmark}: {r.remark}" for r in rows if r.remark):
+        console.print(text, style="dim", markup=False)
+    console.print("seeds: per condition, on these prompts; prompts: with these seeds; 80 % power", style="dim")
 
 
 def _print_human(console: Console, rows: tuple[HumanScore, ...]) -> None:

@@ -105,26 +105,28 @@ def plan_design(spread: Spread, *, n: float, n_seeds: int, k: int, arms: int = 2
 
 
 def pilot_spread(
-    difference: ConditionDifference, *, n: float, n_seeds: int, k: int, sd_generation: float = 0.0
+    *, v_p: float, v_s: float, v_e: float, n: float, n_seeds: float, k: int = 1, arms: int = 2, sd_generation: float = 0
 ) -> Spread:
-    """Standard deviations for planning, from a pilot's three variance moments, floored at 0.
+    """Standard deviations for planning, from the three variance moments of a pilot, floored at 0.
 
     Args:
-        difference: a pilot with seeds in one arm or in both (equally many).
-        n: its prompts (Kish size).
-        n_seeds: its seeds per random arm.
+        v_p: variance of the pilot's difference over prompts and cells (`ConditionDifference.v_p`).
+        v_s: over seeds and cells.
+        v_e: of the cells, contained in both.
+        n: its prompts (Kish size where the plan is one, too).
+        n_seeds: its seeds per random arm; of two unlike numbers the harmonic mean.
         k: its images per prompt.
+        arms: 2 for two conditions with seeds, 1 against a fixed checkpoint or with paired seeds.
         sd_generation: sd of one image around its prompt, 0 to leave it inside the cells (then plan with the same k).
 
     Raises:
-        ValueError: the pilot has no variance over prompts or no seeds.
+        ValueError: fewer than two seeds, or not one or two arms.
     """
-    if difference.v_p is None or not difference.f_s:
-        raise ValueError("the pilot needs several seeds in at least one arm and random prompts")
-    arms = len(difference.f_s)
-    e2 = difference.v_e * n * n_seeds / arms
-    seed = n_seeds * (difference.v_s - difference.v_e) / arms
-    prompt = n * (difference.v_p - difference.v_e) - (2 - arms) * e2
+    if arms not in (1, 2) or n_seeds < 2:
+        raise ValueError(f"arms={arms}, n_seeds={n_seeds}; a pilot needs two seeds or more in one arm or in both")
+    e2 = v_e * n * n_seeds / arms
+    seed = n_seeds * (v_s - v_e) / arms
+    prompt = n * (v_p - v_e) - (2 - arms) * e2
     return Spread(
         prompt=math.sqrt(max(0.0, prompt)),
         seed=math.sqrt(max(0.0, seed)),

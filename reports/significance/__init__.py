@@ -5,6 +5,7 @@
 - `compare`: two conditions in one value
 - `family`: Holm over what was planned, false discovery rate over what is only looked at
 - `analysis`: all of it for a report's conditions
+- `planning`: seeds or prompts that the next experiment needs
 - `arrangements`: exact tests on few seeds
 - `wording`: sentences
 - `results`: the records
@@ -13,6 +14,7 @@
 from reports.significance.analysis import PRIMARY, analyse, primary_metric
 from reports.significance.compare import Comparison, compare_value, describe
 from reports.significance.family import Test, compare_conditions, explored, planned
+from reports.significance.planning import Needed, what_would_show
 from reports.significance.results import Analysis, Difference, Discordant, Exact, Family, Value
 from reports.significance.stack import Stack, stack
 
@@ -24,6 +26,7 @@ __all__ = [
     "Discordant",
     "Exact",
     "Family",
+    "Needed",
     "Stack",
     "Test",
     "Value",
@@ -35,4 +38,5 @@ __all__ = [
     "planned",
     "primary_metric",
     "stack",
+    "what_would_show",
 ]

@@ -91,14 +91,16 @@ def simulated(spread, n, n_seeds, k, arms, effect, rng):
 def test_a_large_pilot_recovers_its_spread(arms):
     rng = np.random.default_rng(arms)
     r = simulated(SPREAD, 4000, 40, 4, arms, 0.0, rng)
-    found = pilot_spread(r, n=4000, n_seeds=40, k=4, sd_generation=0.4)
+    moments = {"v_p": r.v_p, "v_s": r.v_s, "v_e": r.v_e}
+    found = pilot_spread(**moments, n=4000, n_seeds=40, k=4, arms=arms, sd_generation=0.4)
     assert close((found.prompt, found.seed, found.cell, found.generation), (0.3, 0.03, 0.2, 0.4), 0.012)
     assert close(plan_design(found, n=4000, n_seeds=40, k=4, arms=arms).se, r.se, 1e-9)
 
 
-def test_a_pilot_without_seeds_is_refused():
-    with pytest.raises(ValueError, match="seeds"):
-        pilot_spread(condition_difference(A[:1], B[:1], CAT, W), n=10, n_seeds=1, k=1)
+@pytest.mark.parametrize("change", [{"n_seeds": 1}, {"arms": 3}])
+def test_a_pilot_without_seeds_is_refused(change):
+    with pytest.raises(ValueError, match="two seeds or more"):
+        pilot_spread(**{"v_p": 1.0, "v_s": 1.0, "v_e": 0.0, "n": 10, "n_seeds": 2, **change})
 
 
 def test_simulated_power_at_the_planned_effect_is_near_eighty_percent():

@@ -111,6 +111,12 @@ class _View:
         for c in self.design.conditions:
             partly = {b for r in c.runs for b in r.benchmarks} - set(held(c))
             found += [f"{c.name}: {b} is not in every run of the condition and left out." for b in sorted(partly)]
+            known = [p for r in c.runs if (p := r.manifest.get("identity", {}).get("policy"))]
+            if len(set(known)) < len(known):
+                found.append(
+                    f"{c.name}: runs of it have the same weights. They are no training seeds, and what is said about "
+                    "new seeds does not hold."
+                )
         for b in self.design.family or ():
             if b not in self.benchmarks:
                 found.append(f"{b} of the planned family is held by no condition here; its tests count with p = 1.")

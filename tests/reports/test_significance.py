@@ -323,6 +323,15 @@ def test_conditions_without_a_common_benchmark_are_told_so(tmp_path):
     assert a.family is None and a.refused == ("x holds no headline that any other condition holds too.",)
 
 
+def test_runs_of_the_same_weights_are_called_no_training_seeds(tmp_path):
+    x, y = runs_of(tmp_path, "x", [scores(i) for i in range(3)]), runs_of(tmp_path, "y", [scores(9)])
+    for policies, told in (("abc", False), ("aba", True)):
+        for run, policy in zip(x, policies, strict=True):
+            run.manifest["identity"] = {"policy": policy}
+        notes = analyse(design(("x", x), ("y", y))).notes
+        assert any(n.startswith("x: runs of it have the same weights") for n in notes) == told
+
+
 def test_a_power_without_correction_is_called_so(tmp_path):
     for i, name in enumerate("ab"):
         values = {m: make_terms(scores(i + k), CAT, W) for k, m in enumerate(("overall", "task/t", "task/u"))}

@@ -361,3 +361,14 @@ def test_the_coarser_step_guards_two_equal_runs(tmp_path):
     assert (terms[0].step, terms[1].step) == (0.25, 1.0)
     found = compare_value(*([t] for t in terms)).found
     assert row.decision.high == pytest.approx(found.error.quantile(0.95))
+
+
+def test_runs_of_the_same_weights_are_called_no_training_seeds(tmp_path):
+    made = [write_run(tmp_path / f"n{i}", draw_pair(60, 4, 0.0, i)[1], policy=p) for i, p in enumerate("aab")]
+    base = sides(write_run(tmp_path / "base", draw_pair(60, 4, 0.0, 9)[0], policy="c"))
+    told = [n for n in check(sides(*made[:2]), base, margin=0.1).notes if "no training seeds" in n]
+    assert told == [
+        "Runs of the candidate have the same weights: they are no training seeds, and what is said about new seeds "
+        "does not hold."
+    ]
+    assert not any("weights" in n for n in check(sides(*made[1:]), base, margin=0.1).notes)

@@ -116,7 +116,8 @@ def pilot_spread(
         n: its prompts (Kish size where the plan is one, too).
         n_seeds: its seeds per random arm; of two unlike numbers the harmonic mean.
         k: its images per prompt.
-        arms: 2 for two conditions with seeds, 1 against a fixed checkpoint or with paired seeds.
+        arms: 2 for two conditions with seeds, 1 against a fixed checkpoint whose images are noisy, too (the plan gives
+            it cells of its own; paired seeds have none: `reports.significance.planning` scales their moments instead).
         sd_generation: sd of one image around its prompt, 0 to leave it inside the cells (then plan with the same k).
 
     Raises:

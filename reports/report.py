@@ -20,6 +20,7 @@ from reports.significance import Analysis, Needed, analyse, primary_metric, what
 from reports.significance.results import Difference
 from reports.tables import FORMATS, Table, render, write_tables
 
+OWN_REWARD = "reward/mean"
 PAGE_RUNS = 6
 """Most runs that get a page without being asked: beyond it samples no longer fit beside each other."""
 
@@ -161,10 +162,21 @@ def draw(analysis: Analysis, design: Design, out: Path) -> list[Path]:
         cells = _category_cells(analysis, design, identity)
         if cells:
             title = f"{identity['title']}, judge {identity['judge']}"
-            files += category_bars(cells, out / f"values-{stem(identity['table'])}", title=title)
+            unit = f"{_cells_suffix(design, identity).removeprefix('/')} value, with its 95 % interval"
+            files += category_bars(cells, out / f"values-{stem(identity['table'])}", title=title, unit=unit.strip())
     if design.train:
-        files += learning_curves(design.train, _learning_keys(design.train), out / "learning")
+        scales = {OWN_REWARD: {name: _reward_names(folders[0]) for name, folders in design.train.items()}}
+        files += learning_curves(design.train, _learning_keys(design.train), out / "learning", scales=scales)
     return files
+
+
+def _reward_names(folder: Path) -> str:
+    """The rewards that a training run mixed: runs of other rewards have their curves on another scale."""
+    try:
+        weights = json.loads((folder / "training.json").read_bytes())["config"]["reward"]["weights"]
+        return ", ".join(sorted(map(str, weights)))
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _learning_keys(train: Mapping[str, Sequence[Path]]) -> dict[str, str]:
@@ -173,7 +185,7 @@ def _learning_keys(train: Mapping[str, Sequence[Path]]) -> dict[str, str]:
 
     found = {m for arm in train.values() for path in arm[:1] for m in read_log(path).metrics}
     held_out = sorted(m for m in found if m.startswith("held_out/") and "/overall" in m)
-    return {"reward/mean": "own reward"} | {m: m.removeprefix("held_out/") + ", held out" for m in held_out}
+    return {OWN_REWARD: "own reward"} | {m: m.removeprefix("held_out/") + ", held out" for m in held_out}
 
 
 def _forest(rows: Sequence[Difference], out: Path) -> list[Path]:
@@ -213,9 +225,8 @@ def _category_cells(
 ) -> dict[str, dict[str, tuple[float | None, float | None, float | None]]]:
     """By condition and category: value and limits, of the values of the headline's scale that are no fine details."""
     benchmark, names = identity["benchmark"], identity["conditions"]
-    run = design.condition(names[0]).runs[0]
-    details, first = tuple(run.block(benchmark).get("details", ())), primary_metric(run, benchmark)
-    suffix = f"/{first.rpartition('/')[2]}" if benchmark in ("tiif", "gedit") and first else ""
+    details = tuple(design.condition(names[0]).runs[0].block(benchmark).get("details", ()))
+    suffix = _cells_suffix(design, identity)
     held = {v.metric for v in analysis.values if v.benchmark == benchmark}
     shown = {m for m in held if m.endswith(suffix) and "/" in m and not m.startswith("overall")}
     coarse = {m for m in shown if not m.startswith(details)}
@@ -225,6 +236,13 @@ def _category_cells(
         if v.benchmark == benchmark and v.condition in cells and v.metric in shown:
             cells[v.condition][v.metric.removesuffix(suffix)] = (v.value, v.low, v.high)
     return cells if any(cells.values()) else {}
+
+
+def _cells_suffix(design: Design, identity: dict[str, Any]) -> str:
+    """Which of several values per category is drawn, as the end of its name; empty where there is one."""
+    benchmark = identity["benchmark"]
+    first = primary_metric(design.condition(identity["conditions"][0]).runs[0], benchmark)
+    return f"/{first.rpartition('/')[2]}" if benchmark in ("tiif", "gedit") and first else ""
 
 
 def _write(path: Path, text: str) -> Path:

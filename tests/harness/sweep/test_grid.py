@@ -77,6 +77,7 @@ def test_parts_for_a_job_scheduler_cover_the_grid_once(tmp_path):
         (("images_of: verifier", "images_of: verifyer"), "verifier"),
         (("judge: micro-cnn", "jugde: micro-cnn"), "judge"),
         (("seeds: 0-1", "seeds: 1-0"), "line 5: seeds"),
+        (("seeds: 0-1", "seeds: 3"), "line 5: seeds is '3'; expected a list, or a range as 0-9"),
         (("steps: 1", "stesp: 1"), "steps"),
         (("seeds: 0-1", "unset: [loss.nothing]"), "does not set"),
     ],

@@ -91,7 +91,8 @@ def design_of(folders: Sequence[Path], groups: Sequence[str] = (), against: str 
     Args:
         folders: run directories, or one folder of a sweep's results (it holds `sweep.json`).
         groups: `NAME=DIR,DIR,...` each.
-        against: the reference; None takes the sweep's own, or the first condition.
+        against: the reference: a condition, or a single run's folder or its last part; None takes the sweep's own, or
+            the first condition.
 
     Raises:
         ConfigError: an unknown reference, mixed kinds of folders, one run in two places.
@@ -105,7 +106,7 @@ def design_of(folders: Sequence[Path], groups: Sequence[str] = (), against: str 
         design = _plain(folders, groups)
     if against is None:
         return design
-    return replace(design, reference=_reference(against, design), is_against_explicit=True)
+    return replace(design, reference=called(against, design, "--against"), is_against_explicit=True)
 
 
 def is_sweep(folder: Path) -> bool:
@@ -195,15 +196,24 @@ def _plain(folders: Sequence[Path], groups: Sequence[str]) -> Design:
     return Design(title=title, conditions=tuple(conditions), reference=names[0] if len(names) > 1 else None)
 
 
-def _reference(against: str, design: Design) -> str:
+def called(text: str, design: Design, option: str) -> str:
+    """The condition that an option's `text` means: its name, or a single run's folder, or that folder's last part.
+
+    Raises:
+        ConfigError: no condition, or several.
+    """
     names = [c.name for c in design.conditions]
-    if against in names:
-        return against
-    wanted = Path(against).resolve()
-    for c in design.conditions:
-        if len(c.runs) == 1 and c.runs[0].path.resolve() == wanted:
-            return c.name
-    raise unknown_name("condition in --against", against, names)
+    if text in names:
+        return text
+    wanted = Path(text).resolve()
+    single = {c.name: c.runs[0].path.resolve() for c in design.conditions if len(c.runs) == 1}
+    for name, path in single.items():
+        if path == wanted:
+            return name
+    found = [name for name, path in single.items() if path.name == text]
+    if len(found) == 1:
+        return found[0]
+    raise unknown_name(f"condition in {option}", text, {*names, *(p.name for p in single.values())})
 
 
 def _load(path: Path, name: str = "") -> Run:
@@ -214,8 +224,6 @@ def _load(path: Path, name: str = "") -> Run:
         below = sorted(p.parent.name for p in path.glob("*/summary.json"))[:6]
         if path.is_dir() and below:
             raise DataError(f"{error} Run directories in it: {', '.join(below)}.") from None
-        if not path.exists():
-            raise DataError(f"{path}: no such folder.") from None
         raise
 
 

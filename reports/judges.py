@@ -37,7 +37,7 @@ def write_agreement(folders: Sequence[Path], out: Path) -> Path | None:
         notes=(
             "Checkpoints: every seed of every condition, and the base. Conditions: their means over seeds.",
             "Intervals on Fisher's z: of checkpoints by a jackknife over conditions, of conditions with the standard "
-            "error of Bonett and Wright (2000).",
+            "error of Bonett and Wright (2000). Empty: the ranks agree completely, for which there is none.",
         ),
     )
     file = out / "judges.md"
@@ -62,7 +62,9 @@ def _rows(a: Design, b: Design) -> list[tuple[str | float | int | None, ...]]:
         for kind, (left, right, clusters) in kinds.items():
             if len(left) >= MIN_CHECKPOINTS:
                 found = spearman(left, right, clusters=clusters)
-                rows.append((*judges, benchmark, kind, len(left), found.value, found.low, found.high))
+                # Fisher's z has no interval at 1 and -1: equal limits would claim certainty from a few checkpoints.
+                low, high = (None, None) if found.low == found.high else (found.low, found.high)
+                rows.append((*judges, benchmark, kind, len(left), found.value, low, high))
     return rows
 
 

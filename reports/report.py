@@ -162,7 +162,8 @@ def draw(analysis: Analysis, design: Design, out: Path) -> list[Path]:
         cells = _category_cells(analysis, design, identity)
         if cells:
             title = f"{identity['title']}, judge {identity['judge']}"
-            files += category_bars(cells, out / f"values-{stem(identity['table'])}", title=title)
+            unit = f"{_cells_suffix(design, identity).removeprefix('/')} value, with its 95 % interval"
+            files += category_bars(cells, out / f"values-{stem(identity['table'])}", title=title, unit=unit.strip())
     return files + (draw_training(design.train, out) if design.train else [])
 
 
@@ -203,9 +204,8 @@ def _category_cells(
 ) -> dict[str, dict[str, tuple[float | None, float | None, float | None]]]:
     """By condition and category: value and limits, of the values of the headline's scale that are no fine details."""
     benchmark, names = identity["benchmark"], identity["conditions"]
-    run = design.condition(names[0]).runs[0]
-    details, first = tuple(run.block(benchmark).get("details", ())), primary_metric(run, benchmark)
-    suffix = f"/{first.rpartition('/')[2]}" if benchmark in ("tiif", "gedit") and first else ""
+    details = tuple(design.condition(names[0]).runs[0].block(benchmark).get("details", ()))
+    suffix = _cells_suffix(design, identity)
     held = {v.metric for v in analysis.values if v.benchmark == benchmark}
     shown = {m for m in held if m.endswith(suffix) and "/" in m and not m.startswith("overall")}
     coarse = {m for m in shown if not m.startswith(details)}
@@ -215,6 +215,13 @@ def _category_cells(
         if v.benchmark == benchmark and v.condition in cells and v.metric in shown:
             cells[v.condition][v.metric.removesuffix(suffix)] = (v.value, v.low, v.high)
     return cells if any(cells.values()) else {}
+
+
+def _cells_suffix(design: Design, identity: dict[str, Any]) -> str:
+    """Which of several values per category is drawn, as the end of its name; empty where there is one."""
+    benchmark = identity["benchmark"]
+    first = primary_metric(design.condition(identity["conditions"][0]).runs[0], benchmark)
+    return f"/{first.rpartition('/')[2]}" if benchmark in ("tiif", "gedit") and first else ""
 
 
 def _write(path: Path, text: str) -> Path:

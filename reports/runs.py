@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from harness.errors import DataError
+from harness.errors import ConfigError, DataError
 from harness.terms import Terms, from_json
 
 IDENTITY = ("profile", "protocol", "judge", "judge_prompt", "data")
@@ -77,8 +77,11 @@ def load_run(path: Path, name: str = "") -> Run:
         name: how tables call it; empty takes the model's name.
 
     Raises:
+        ConfigError: there is no such folder.
         DataError: not a run directory, or one that is not finished.
     """
+    if not path.is_dir():
+        raise ConfigError(f"{path}: no such folder. Expected a run directory of `eval`.")
     summary, manifest = (_read_json(path / f) for f in ("summary.json", "manifest.json"))
     if summary is None:
         what = (
@@ -100,4 +103,8 @@ def _read_json(file: Path) -> Any:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise DataError(f"{file}: cannot be read as JSON ({error}).") from None
+        derived = file.name != "manifest.json"
+        raise DataError(
+            f"{file}: cannot be read as JSON ({error}). "
+            + ("Repeat the run's `eval` command, which writes it anew." if derived else "Restore it from a copy.")
+        ) from None

@@ -10,6 +10,9 @@ from typing import Literal
 from reports.plots import learning_curves, reward_against_held_out, training_points
 from reports.plots.trainlog import read_log
 
+OWN_REWARD = "reward/mean"
+"""What each arm was trained on: arms of different rewards have it on different scales."""
+
 
 def draw_training(train: Mapping[str, Sequence[Path]], out: Path) -> list[Path]:
     """Learning curves, and per held-out headline the reward against it; returns the written paths.
@@ -23,8 +26,9 @@ def draw_training(train: Mapping[str, Sequence[Path]], out: Path) -> list[Path]:
     """
     held_out = _held_out(train)
     names = {m: m.removeprefix("held_out/") + ", held out" for m in held_out}
-    files = learning_curves(train, {"reward/mean": "own reward"} | names, out / "learning")
-    scale: Literal["none", "arm"] = "none" if _have_one_reward(train) else "arm"
+    rewards = {arm: _reward_names(paths[0]) for arm, paths in train.items() if paths}
+    files = learning_curves(train, {OWN_REWARD: "own reward"} | names, out / "learning", scales={OWN_REWARD: rewards})
+    scale: Literal["none", "arm"] = "none" if len(set(rewards.values())) == 1 else "arm"
     for metric in held_out:
         points = {arm: training_points(paths, metric) for arm, paths in train.items()}
         place = out / f"reward-{metric.removeprefix('held_out/').replace('/', '-')}"
@@ -39,13 +43,10 @@ def _held_out(train: Mapping[str, Sequence[Path]]) -> list[str]:
     return sorted(m for m in found if m.startswith("held_out/") and "/overall" in m)
 
 
-def _have_one_reward(train: Mapping[str, Sequence[Path]]) -> bool:
-    """Whether all arms were trained on the same reward by the same judge, so that their rewards have one unit."""
-    seen = set()
-    for path in (arm[0] for arm in train.values() if arm):
-        try:
-            rewards = json.loads((path / "training.json").read_bytes())["rewards"]
-        except (OSError, ValueError, KeyError):
-            return False
-        seen.add(json.dumps(rewards, sort_keys=True))
-    return len(seen) == 1
+def _reward_names(folder: Path) -> str:
+    """The rewards that a training run mixed: those of other rewards are on another scale."""
+    try:
+        weights = json.loads((folder / "training.json").read_bytes())["config"]["reward"]["weights"]
+        return ", ".join(sorted(map(str, weights)))
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

@@ -168,7 +168,9 @@ def _print(found: Any) -> None:
         n: resolve(f"reports.check.tables:{n}") for n in ("console_table", "explanation", "verdict_line", "family_line")
     }
     console = Console(highlight=False)
-    console.print(tables["console_table"](found))
+    # Below 80 columns rich would cut the last column, the verdict; the terminal may break the lines instead.
+    wide = console if console.width >= 80 else Console(highlight=False, width=80)
+    wide.print(tables["console_table"](found))
     console.print(tables["family_line"](found), markup=False)
     for row in found.rows:
         console.print()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import click
@@ -63,5 +64,13 @@ def command(folder: Path, benchmarks: tuple[str, ...], prompts: int, seed: int, 
     click.echo(f"{file}: {n:,} images of {sum(map(len, drawn.values())):,} prompts, drawn at random (seed {seed}).")
     for name, (metric, low, high) in scales.items():
         click.echo(f"  {name}: value is what one image deserves of {metric}, {low:g} to {high:g}")
-    click.echo(f"Fill in the column 'value', then:  run.py report {folder} --human {file}")
+    for name, ids in drawn.items():
+        terms = run.terms(name)[scales[name][0]]
+        if len(ids) < prompts - len(terms.categories):  # closer is the rounding of the categories' shares
+            click.echo(
+                f"  {name}: {len(ids)} prompts instead of {prompts}: of {int((terms.den > 0).sum())} scored ones "
+                "at least two of each category stay without a label"
+            )
+    again = shlex.join(["run.py", "report", str(folder), "--human", str(file)])
+    click.echo(f"Fill in the column 'value', then:  {again}")
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -31,6 +32,10 @@ COMMANDS = {
     "doctor": "Show what this machine can run.",
 }
 """Name -> one line of help; the module is `harness.cli.NAME_command`, `-` read as `_`."""
+
+
+_UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR)
+"""What the user's disk says no with, wherever a command writes; other errors of the system are shown as they are."""
 
 
 class CommandGroup(click.Group):
@@ -94,7 +99,22 @@ def main(argv: list[str] | None = None) -> None:
         click.echo("Interrupted. Everything finished is stored; repeat the command to continue.", err=True)
         code = 130
     except BrokenPipeError:
-        # The reader (head, less) left; nothing to report, and Python must not try to flush again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+        code = _reader_left()
+    except OSError as error:
+        if error.filename is None or error.errno not in _UNWRITABLE:
+            raise
+        file = os.fsdecode(error.filename)
+        click.echo(f"Error: {file}: {error.strerror}. Check the path, its permissions and the free space.", err=True)
+        code = 1
+    except SystemExit as leaving:
+        # rich's console turns a broken pipe into an exit with code 1.
+        if not isinstance(leaving.__context__, BrokenPipeError):
+            raise
+        code = _reader_left()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _reader_left() -> int:
+    """The reader (head, less) left: nothing to report, and Python must not try to flush again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

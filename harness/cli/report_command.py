@@ -41,7 +41,7 @@ FORMATS = ("md", "tex", "csv", "json", "html")
     "formats",
     multiple=True,
     metavar="NAMES",
-    help="Of tables: md,tex,csv,json,html.  [default: md]",
+    help="Of tables: md,tex,csv,json,html.  [default: md; of a sweep md,csv,tex]",
 )
 @click.option(
     "-o",
@@ -98,7 +98,7 @@ def command(
     """
     from harness.errors import ConfigError, unknown_name
 
-    kinds = split_names(formats) or ["md"]
+    kinds = split_names(formats)
     for kind in kinds:
         if kind not in FORMATS:
             raise unknown_name("table format", kind, FORMATS)
@@ -107,10 +107,14 @@ def command(
     if number is not None and (human or detect is not None):
         raise ConfigError("--human and --detect go with a comparison of runs, not with --table.")
     if number is not None:
-        return _paper(number, folders, kinds, out, as_json)
+        return _paper(number, folders, kinds or ["md"], out, as_json)
+    from reports.groups import sweeps_below
+    from reports.judges import write_agreement
     from reports.report import make_report
 
     labels = _labels(human)
+    sweep = sweeps_below(folders[0]) if len(folders) == 1 and not groups else []
+    kinds = kinds or (["md", "csv", "tex"] if sweep else ["md"])
     reports = [
         make_report(
             design,
@@ -124,25 +128,29 @@ def command(
             human=labels,
             detect=detect,
         )
-        for design, where in _designs(folders, groups, against, out)
+        for design, where in _designs(folders, sweep, groups, against, out)
     ]
+    agreement = write_agreement(sweep, out or folders[0] / "results") if len(sweep) > 1 else None
     if as_json:
         found = [r.as_json() for r in reports]
-        click.echo(json.dumps(found[0] if len(found) == 1 else {"reports": found}, allow_nan=False))
+        judges = {"judges": str(agreement)} if agreement else {}
+        click.echo(json.dumps(found[0] if len(found) == 1 else {"reports": found, **judges}, allow_nan=False))
     else:
         print_reports(reports)
+        if agreement:
+            click.echo(f"Do the judges agree?  {agreement}")
     return 0
 
 
 def _designs(
-    folders: tuple[Path, ...], groups: tuple[str, ...], against: str | None, out: Path | None
+    folders: tuple[Path, ...], sweep: list[Path], groups: tuple[str, ...], against: str | None, out: Path | None
 ) -> list[tuple[Design, Path]]:
     """Designs and their output folders; a sweep's directory has one per evaluation."""
-    from reports.groups import design_of, sweeps_below
+    from reports.groups import design_of
     from reports.report import default_out
 
-    if len(folders) == 1 and not groups and (below := sweeps_below(folders[0])):
-        return [(design_of([f], (), against), f / "report" if out is None else out / f.name) for f in below]
+    if sweep:
+        return [(design_of([f], (), against), f / "report" if out is None else out / f.name) for f in sweep]
     return [(design_of(folders, groups, against), out or default_out([] if groups else folders))]
 
 

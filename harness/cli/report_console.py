@@ -25,48 +25,45 @@ def print_reports(reports: list[Report]) -> None:
         if analysis.family is None:
             _print_values(console, list(analysis.values), report)
         else:
-            _print_differences(console, analysis.differences, f"Differences from {analysis.reference}")
+            size = analysis.family.size
+            _print_differences(console, analysis.differences, f"Differences from {analysis.reference}", size)
             if analysis.against_base:
-                base = analysis.against_base[0].y
-                _print_differences(
-                    console, analysis.against_base, f"Differences from {base}, the model before training"
-                )
-            n = analysis.family.size
-            console.print(
-                f"p: adjusted by Holm over {n} planned tests; intervals: 95 %, each for its own row."
-                if n > 1
-                else "One planned test; 95 % interval.",
-                style="dim",
-            )
+                title = f"Differences from {analysis.against_base[0].y}, the model before training"
+                _print_differences(console, analysis.against_base, title, len(analysis.against_base))
         if report.needed:
             _print_needed(console, report.needed)
         if report.human:
             _print_human(console, report.human)
-        for text in analysis.refused:
-            console.print(f"Not compared: {text}", style="yellow", markup=False)
+        if analysis.family is None:
+            for text in analysis.refused:
+                console.print(f"Not compared: {text}", style="yellow", markup=False)
         for text in (*analysis.notes, *report.notes):
             console.print(text, style="yellow", markup=False)
         _print_files(console, report.files)
 
 
-def _print_differences(console: Console, rows: tuple[Difference, ...], title: str) -> None:
-    from rich import box
-    from rich.table import Table
+def _print_differences(console: Console, rows: tuple[Difference, ...], title: str, n_planned: int) -> None:
+    """A line per condition, of any length, and below it a line per benchmark.
 
-    table = Table(title=_plain(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("", overflow="fold")
-    for name in ("difference", "95 % interval", "p", "MDE", "n"):
-        table.add_column(name, justify="right", no_wrap=True)
+    The columns are set here, not by a table of rich: that one shares its width with the longest condition and folds or
+    drops names where the terminal is narrow. Lines longer than the terminal are left to it.
+    """
+    console.print(title, style="italic", markup=False)
     has_missing = any(d.n_missing_x + d.n_missing_y for d in rows)
-    if has_missing:
-        table.add_column("missing", justify="right")
-    table.add_column("shown")
+    head = ["", "difference", "95 % interval", "p", "MDE", "n", *(["missing"] if has_missing else []), "shown"]
+    cells = {id(d): _difference_cells(d, has_missing) for d in rows}
+    widths = [max(len(row[i]) for row in (head, *cells.values())) for i in range(len(head))]
+
+    def line(row: list[str]) -> str:
+        middle = (text.rjust(width) for text, width in zip(row[1:-1], widths[1:-1], strict=True))
+        return "  ".join((row[0].ljust(widths[0]), *middle, row[-1])).rstrip()
+
+    console.print(line(head), style="bold", markup=False, soft_wrap=True)
     for condition in dict.fromkeys(d.x for d in rows):
-        table.add_row(_plain(condition), style="bold")
+        console.print(condition, style="bold", markup=False, soft_wrap=True)
         for d in (d for d in rows if d.x == condition):
-            table.add_row(*map(_plain, _difference_cells(d, has_missing)))
-    console.print(table)
-    for text in dict.fromkeys(_remarks(rows)):
+            console.print(line(cells[id(d)]), markup=False, soft_wrap=True)
+    for text in dict.fromkeys(_remarks(rows, n_planned)):
         console.print(text, style="dim", markup=False)
 
 
@@ -84,18 +81,23 @@ def _difference_cells(d: Difference, has_missing: bool) -> list[str]:
     return [f"  {d.benchmark}", est, interval, shown, size, f"{d.n_prompts:,}", *missing, answer]
 
 
-def _remarks(rows: tuple[Difference, ...]) -> Iterator[str]:
+def _remarks(rows: tuple[Difference, ...], n_planned: int) -> Iterator[str]:
     """What the table's reader must know: what was compared, about what the intervals speak, what is wrong."""
     named = dict.fromkeys(f"{d.benchmark} {d.metric}" for d in rows if d.metric not in ("", "overall"))
     if named:
-        yield f"values: {', '.join(named)}; elsewhere overall"
+        yield f"values: {', '.join(named)}{'; elsewhere overall' if any(d.metric == 'overall' for d in rows) else ''}"
     for level in dict.fromkeys(d.level for d in rows if d.level):
         of = [d for d in rows if d.level == level]
         tests = ", ".join(dict.fromkeys(d.test for d in of))
         seeds = ", ".join(dict.fromkeys(f"{d.seeds_x} + {d.seeds_y}" for d in of))
         only = level == "these checkpoints"
         yield f"about {level}{' only' if only else ''} ({tests}{'' if only else f'; training seeds {seeds}'})"
-    yield "MDE: smallest true difference that such a comparison finds with 80 % power, after the correction"
+    if any(d.p is not None for d in rows):
+        if n_planned > 1:
+            yield f"p: adjusted by Holm over {n_planned} planned tests; intervals: 95 %, each for its own row"
+        else:
+            yield "p: one planned test; 95 % interval"
+        yield "MDE: smallest true difference that such a comparison finds with 80 % power, after the correction"
     for d in rows:
         if d.p is None:
             yield f"{d.x}, {d.benchmark}: {d.verdict}"

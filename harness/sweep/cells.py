@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import config as configs
-from harness.errors import ConfigError
+from harness.errors import ConfigError, DataError
 from harness.evalconfig import SAMPLES, EvalConfig, fold_benchmark_options
 from harness.sweep.config import SweepConfig
 
@@ -91,9 +91,16 @@ def is_finished(cell: Cell, step: Step) -> bool:
 
     Raises:
         ConfigError: they were made with others; nothing is overwritten.
+        DataError: the record of the settings is damaged.
     """
     folder, own = cell.folder / step.name, cell.folder / f"{step.name}.json"
-    before = json.loads(own.read_bytes()) if own.is_file() else None
+    try:
+        before = json.loads(own.read_bytes()) if own.is_file() else None
+    except ValueError as error:
+        raise DataError(
+            f"{own}: damaged ({error}), so that nothing tells with which settings {step.name} was made. Restore it, or "
+            f"remove it together with {folder} to run the step again."
+        ) from None
     if before is not None and before != _recorded(step):
         raise ConfigError(
             f"{cell.folder}: {step.name} was made with other settings ({_changes(before, step)}). "
@@ -102,8 +109,15 @@ def is_finished(cell: Cell, step: Step) -> bool:
     if step.name == "train":
         steps = step.settings.get("steps")
         return before is not None and (folder / "checkpoints" / f"step-{steps:06d}" / "manifest.json").is_file()
-    summary = folder / "summary.json"
-    return before is not None and summary.is_file() and bool(json.loads(summary.read_bytes()).get("complete"))
+    return before is not None and _is_complete(folder / "summary.json")
+
+
+def _is_complete(summary: Path) -> bool:
+    """A damaged summary is an unfinished one: `eval` derives it anew from the run's records."""
+    try:
+        return bool(json.loads(summary.read_bytes()).get("complete"))
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def record_settings(cell: Cell, step: Step) -> Path:

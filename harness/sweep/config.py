@@ -91,8 +91,8 @@ def load_sweep(name: str, settings: tuple[str, ...] = ()) -> tuple[SweepConfig, 
 
 def _read(path: Path, settings: tuple[str, ...]) -> SweepConfig:
     data, lines = configs.read_yaml(path)
-    if isinstance(data.get("seeds"), str):
-        data["seeds"] = _seeds(data["seeds"], f"{path}, line {lines.get('seeds', 0)}")
+    if isinstance(data.get("seeds"), str | int):  # a single number is refused: how many, or which one?
+        data["seeds"] = _seeds(str(data["seeds"]), f"{path}, line {lines.get('seeds', 0)}")
     data = configs.apply_settings(data, settings)
     return configs.build(SweepConfig, data, where=str(path), lines=lines)
 

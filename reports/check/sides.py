@@ -196,8 +196,14 @@ def _date(seconds: float | None) -> str:
 def _texts(file: Path) -> dict[str, str]:
     if not file.is_file():
         return {}
-    try:
-        rows = [json.loads(line) for line in file.read_bytes().splitlines()]
-        return {str(r["id"]): str(r["text"]) for r in rows}
-    except (ValueError, KeyError, TypeError) as error:
-        raise RefusedError(f"{file}: damaged ({error}). Repeat the run's `eval` command.") from None
+    found = {}
+    for number, line in enumerate(file.read_bytes().splitlines(), 1):
+        try:
+            row = json.loads(line)
+            found[str(row["id"])] = str(row["text"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise RefusedError(
+                f"{file}, line {number}: not a record of prompts ({error}). Repeat the run's `eval` command, which "
+                "writes the file anew."
+            ) from None
+    return found

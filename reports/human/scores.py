@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import ConfigError, DataError, unknown_name
+from harness.errors import ConfigError, DataError
 from harness.stats import PredictionPowered, influence_values, prediction_powered
 from harness.terms import Terms, aligned
-from reports.groups import Condition, Design
+from reports.groups import Condition, Design, called
 from reports.human.sheet import Image, Label, Labels, images_of
 from reports.runs import Run
 from reports.significance import primary_metric
@@ -122,9 +122,7 @@ def _resolved(design: Design, labels: Mapping[str, Labels]) -> dict[str, tuple[C
                 f"--human {own.file}: whose images are these? Write --human NAME={own.file} with one of "
                 f"{', '.join(names)}."
             )
-        if name and name not in names:
-            raise unknown_name("condition in --human", name, names)
-        condition = design.condition(name or names[0])
+        condition = design.condition(called(name, design, "--human") if name else names[0])
         if len(condition.runs) > 1:
             raise ConfigError(
                 f"--human {own.file}: {condition.name} holds {len(condition.runs)} runs, and labels belong to the "

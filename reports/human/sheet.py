@@ -134,14 +134,15 @@ def write_sheet(run: Run, prompts: Mapping[str, Sequence[str]], file: Path) -> i
 
 
 def _texts(run: Run) -> dict[tuple[str, str], str]:
-    import msgspec
+    from reports.page.records import PromptLine, RecordFile
 
-    try:
-        lines = (run.path / "prompts.jsonl").read_bytes().splitlines()
-        rows = [msgspec.json.decode(line) for line in lines]
-        return {(r["benchmark"], r["id"]): str(r["text"]) for r in rows}
-    except (OSError, msgspec.MsgspecError, KeyError, TypeError):
-        raise DataError(f"{run.path / 'prompts.jsonl'}: absent or damaged. Repeat the run's `eval` command.") from None
+    path = run.path / "prompts.jsonl"
+    if not path.is_file():
+        raise DataError(f"{path}: no such file. Repeat the run's `eval` command, which writes it anew.")
+    file = RecordFile(path, PromptLine, is_derived=True)
+    found = {(line.benchmark, line.id): line.text for line in file.read()}
+    file.close()
+    return found
 
 
 def _literal(text: str) -> str:
@@ -164,7 +165,8 @@ def read_sheet(file: Path) -> Labels:
     except UnicodeDecodeError:
         raise DataError(f"{file}: not UTF-8. Save the sheet as CSV in UTF-8.") from None
     header = text.partition("\n")[0]
-    reader = csv.DictReader(io.StringIO(text), delimiter=";" if header.count(";") > header.count(",") else ",")
+    separator = ";" if header.count(";") > header.count(",") else ","
+    reader = csv.DictReader(io.StringIO(text), delimiter=separator)
     names = reader.fieldnames or []
     if absent := [c for c in _NEEDED if c not in names]:
         raise DataError(f"{file}, line 1: no column {absent[0]!r}; expected {', '.join(COLUMNS)}.")
@@ -186,7 +188,9 @@ def read_sheet(file: Path) -> Labels:
                 f"{where}: {cell['prompt_id']}, seed {image[0]}, image {image[1]} was labelled in line "
                 f"{given[cell['rater']][1]} already; name the people in the column 'rater' if there were several."
             )
-        value = _number(cell["value"], f"{where}, value")
+        # Where columns are split by semicolons, spreadsheets write the decimal point as a comma.
+        shown = cell["value"].replace(",", ".") if separator == ";" else cell["value"]
+        value = _number(shown, f"{where}, value")
         given[cell["rater"]] = (value, reader.line_num, cell["image_sha256"])
     for (benchmark, prompt, image), given in raters.items():
         rows = list(given.values())

@@ -130,7 +130,7 @@ def _read_scores(run: Run, subjects: dict[str, Subject], rows: dict[RowKey, int]
     if not path.is_file():
         raise DataError(f"{path}: no such file. Repeat the `eval` command of this run: it writes the file anew.")
     tallies: dict[int, Tally] = {}
-    scores = RecordFile(path, ScoreLine)
+    scores = RecordFile(path, ScoreLine, is_derived=True)
     for line in scores.read():
         subject = subjects.get(line.key.benchmark)
         if subject is None:
@@ -173,7 +173,7 @@ def _scale(low: float, high: float) -> tuple[float, float]:
 def _read_prompts(runs: Sequence[Run]) -> dict[tuple[str, str], PromptLine]:
     found: dict[tuple[str, str], PromptLine] = {}
     for run in runs:
-        file = RecordFile(Path(run.path) / "prompts.jsonl", PromptLine)
+        file = RecordFile(Path(run.path) / "prompts.jsonl", PromptLine, is_derived=True)
         for line in file.read():
             found.setdefault((line.benchmark, line.id), line)
         file.close()

@@ -55,7 +55,7 @@ class RunDetails:
         self._prompts = catalogue.prompts
         self._generations = RecordFile(run.path / "generations.jsonl", GenerationLine)
         self._judgements = RecordFile(run.path / "judgements.jsonl", JudgementLine)
-        self._scores = RecordFile(run.path / "scores.jsonl", ScoreLine)
+        self._scores = RecordFile(run.path / "scores.jsonl", ScoreLine, is_derived=True)
         self._scales: set[tuple[str, str]] = set()
         self._generations.index(catalogue.rows)
         self.n_judgements = self._judgements.index(catalogue.rows, self._scales)

@@ -117,15 +117,18 @@ _BLOCK = 1 << 22
 
 
 class RecordFile(Generic[R]):
-    """A JSONL file of records, absent files being empty; the last line counts only when it is finished.
+    """A JSONL file of records, absent files being empty.
 
     Args:
         path: the file.
         kind: what a line is.
+        is_derived: it is written as a whole, so that an unfinished last line is damage. In the files that a run appends
+            to, such a line is what an interrupted run leaves, and does not count.
     """
 
-    def __init__(self, path: Path, kind: type[R]) -> None:
+    def __init__(self, path: Path, kind: type[R], *, is_derived: bool = False) -> None:
         self.path = path
+        self._is_derived = is_derived
         self._decoder = msgspec.json.Decoder(kind)
         self._kind = kind
         self._data: mmap.mmap | bytes = b""
@@ -212,6 +215,9 @@ class RecordFile(Generic[R]):
             if end == 0:  # a line longer than a block, or the unfinished last one
                 end = data.find(b"\n", start) + 1
                 if end == 0:
+                    if self._is_derived:
+                        number = self._data[:start].count(b"\n") + 1
+                        raise DataError(f"{self.path}, line {number}: the line is cut off. {self._advice}")
                     return
             ends = np.flatnonzero(np.frombuffer(data[start:end], np.uint8) == _LINE_END) + (start + 1)
             lines = self._lines(decoder, start, end)
@@ -239,8 +245,14 @@ class RecordFile(Generic[R]):
                 break
         return DataError(
             f"{self.path}, line {number}: not a record of {self._kind.__name__.removesuffix('Line').lower()}s ({why}). "
-            "Restore the file, or repeat the run's `eval` command into a new directory."
+            f"{self._advice}"
         )
+
+    @property
+    def _advice(self) -> str:
+        if self._is_derived:
+            return "Repeat the run's `eval` command, which writes the file anew."
+        return "Restore the file, or repeat the run's `eval` command into a new directory."
 
 
 def newest(judgements: list[JudgementLine]) -> list[JudgementLine]:

@@ -24,9 +24,15 @@ _PANEL = (3.6, 2.75)
 
 
 def learning_curves(
-    arms: Mapping[str, Sequence[Path]], keys: Mapping[str, str], out: Path, *, smooth: int = 10, title: str = ""
+    arms: Mapping[str, Sequence[Path]],
+    keys: Mapping[str, str],
+    out: Path,
+    *,
+    smooth: int = 10,
+    title: str = "",
+    scales: Mapping[str, Mapping[str, str]] | None = None,
 ) -> list[Path]:
-    """Draws one panel per metric, one line per arm, and returns the written paths.
+    """Draws one panel per metric (and scale), one line per arm, and returns the written paths.
 
     The line is the mean over the arm's seeds at the steps that all of them have, the band their range (smallest to
     largest seed; not an interval). What a seed has beyond those steps is drawn as a thin line.
@@ -37,6 +43,8 @@ def learning_curves(
         out: see `style.save`.
         smooth: steps of the trailing mean of each seed; 1 for none. Evaluations inside training are never smoothed.
         title: above the panels.
+        scales: metric -> arm -> name of the scale on which this arm has it. Arms of different scales do not compare
+            and get panels of their own.
 
     Raises:
         DataError: a directory without metrics, or a metric that none of the runs wrote.
@@ -50,7 +58,7 @@ def learning_curves(
     logs = {name: [read_log(Path(p)) for p in paths] for name, paths in arms.items()}
     _check_keys(logs, keys)
     with styled():
-        return save(_draw(logs, keys, smooth, title), out)
+        return save(_draw(logs, _panels(list(logs), keys, scales or {}), smooth, title), out)
 
 
 def _check_keys(logs: Mapping[str, Sequence[TrainLog]], keys: Mapping[str, str]) -> None:
@@ -63,9 +71,25 @@ def _check_keys(logs: Mapping[str, Sequence[TrainLog]], keys: Mapping[str, str])
             raise DataError(f"metric {key!r}: none of the runs wrote it. Near: {close}.")
 
 
-def _draw(logs: Mapping[str, Sequence[TrainLog]], keys: Mapping[str, str], smooth: int, title: str) -> Figure:
-    n_columns = 2 if len(keys) == 4 else min(_PER_ROW, len(keys))
-    n_rows = -(-len(keys) // n_columns)
+def _panels(
+    arms: list[str], keys: Mapping[str, str], scales: Mapping[str, Mapping[str, str]]
+) -> list[tuple[str, str, set[str]]]:
+    """Metric, title and arms of every panel."""
+    panels = []
+    for key, title in keys.items():
+        of = {arm: scales.get(key, {}).get(arm, "") for arm in arms}
+        names = list(dict.fromkeys(of.values()))
+        for name in names:
+            shown = f"{title}: {name or 'others'}" if len(names) > 1 else title
+            panels.append((key, shown, {arm for arm in arms if of[arm] == name}))
+    return panels
+
+
+def _draw(
+    logs: Mapping[str, Sequence[TrainLog]], panels: list[tuple[str, str, set[str]]], smooth: int, title: str
+) -> Figure:
+    n_columns = 2 if len(panels) == 4 else min(_PER_ROW, len(panels))
+    n_rows = -(-len(panels) // n_columns)
     labels = [f"{name} ({len(runs)} seed{'s' if len(runs) > 1 else ''})" for name, runs in logs.items()]
     width = max(_PANEL[0] * n_columns, 6.6)
     figure = new_figure(width, 4)
@@ -76,13 +100,15 @@ def _draw(logs: Mapping[str, Sequence[TrainLog]], keys: Mapping[str, str], smoot
     figure.set_layout_engine("constrained", rect=(0.01, foot / height, 0.98, 1 - (head + foot) / height))
     handles: dict[int, Line2D] = {}
     smoothed = False
-    for i, (key, panel) in enumerate(keys.items()):
+    for i, (key, panel, shown) in enumerate(panels):
         axes = figure.add_subplot(n_rows, n_columns, i + 1)
         axes.set_title("\n".join(textwrap.wrap(panel, _TITLE_CHARS)))
         axes.set_xlabel("optimiser step")
         axes.grid(color=FAINT, linewidth=0.6)
         axes.margins(x=0.02)
-        for j, runs in enumerate(logs.values()):
+        for j, (arm, runs) in enumerate(logs.items()):
+            if arm not in shown:
+                continue
             series = [s for s in (log.series(key) for log in runs) if len(s[0])]
             dense = any(len(s[0]) > _SPARSE for s in series)
             smoothed |= dense and smooth > 1

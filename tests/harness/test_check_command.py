@@ -74,6 +74,14 @@ def test_a_refused_comparison_ends_with_exit_code_2_and_an_error_in_the_report(c
     assert ElementTree.parse(report).find("testsuite/testcase/error").get("type") == "refused"
 
 
+@pytest.mark.parametrize("columns", ["40", "60", "100"])
+def test_the_verdict_is_shown_whole_at_every_width_of_the_terminal(capsys, runs, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    _, out, _ = call(capsys, runs[0], "--against", runs[0])
+    table = out.partition("Regression where")[0]
+    assert "verdict" in table and any(v in table for v in ("equivalent", "inconclusive", "non-inferior"))
+
+
 def test_an_unfinished_run_ends_with_exit_code_3(capsys, runs):
     base, new = runs
     (new / "summary.json").unlink()

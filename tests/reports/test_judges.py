@@ -54,3 +54,9 @@ def test_checkpoints_are_ranked_by_both_judges_and_equal_judges_are_not_compared
 def test_one_judge_alone_has_nothing_to_agree_with(tmp_path):
     folders = [evaluation(tmp_path, "first", "exact", VALUES), evaluation(tmp_path, "again", "exact", OTHER)]
     assert write_agreement(folders, tmp_path) is None
+
+
+def test_complete_agreement_prints_no_interval_of_width_zero(tmp_path):
+    folders = [evaluation(tmp_path, "first", "exact", VALUES), evaluation(tmp_path, "other", "network", VALUES)]
+    (row,) = [x for x in write_agreement(folders, tmp_path).read_text().splitlines() if "checkpoints |" in x]
+    assert [cell.strip() for cell in row.split("|")[6:9]] == ["1.0", "", ""]

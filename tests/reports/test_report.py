@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -87,7 +88,14 @@ def test_view_writes_the_page_once_and_prints_its_path(capsys, micro):
     written = page.stat().st_mtime_ns
     assert call(capsys, "view", micro / "s10", "--no-open")[0] == 0 and page.stat().st_mtime_ns == written
     code, _, err = call(capsys, "view", micro / "none", "--no-open")
-    assert code == 1 and "no such folder" in err
+    assert code == 2 and "no such folder" in err
+
+
+def test_a_page_that_cannot_be_written_is_told_with_its_path(capsys, micro, tmp_path):
+    shutil.copytree(micro / "s10", tmp_path / "run", ignore=shutil.ignore_patterns("report"))
+    (tmp_path / "run" / "report").touch()
+    code, _, err = call(capsys, "view", tmp_path / "run", "--no-open")
+    assert code == 1 and err.startswith(f"Error: {tmp_path / 'run' / 'report'}") and "permissions" in err
 
 
 def test_view_opens_a_browser_where_there_is_a_display(capsys, micro, monkeypatch):
@@ -109,11 +117,50 @@ def test_a_mistyped_reference_lists_the_conditions(capsys, tmp_path):
     assert code == 2 and "Unknown condition in --against 'bsae'. Did you mean 'base'? Known: base, trained." in err
 
 
+def test_the_reference_may_be_called_by_its_folder_where_conditions_carry_models_names(capsys, tmp_path):
+    a, b = (write_run(tmp_path / n, {"geneval": {"overall": t}}, model=m) for n, m, t in folders_and_models())
+    code, out, _ = call(capsys, "report", a, b, "--against", "trained", "-o", tmp_path / "o", "--no-page", "--no-plots")
+    assert code == 0 and "Differences from long/path/of/a/checkpoint" in out
+
+
+@pytest.mark.parametrize("columns", ["40", "80", "200"])
+def test_names_and_numbers_survive_every_width_of_the_terminal(capsys, tmp_path, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    a, b = (write_run(tmp_path / n, {"geneval": {"overall": t}}, model=m) for n, m, t in folders_and_models())
+    code, out, _ = call(capsys, "report", a, b, "-o", tmp_path / "o", "--no-page", "--no-plots")
+    lines = out.splitlines()
+    assert code == 0 and "long/path/of/a/checkpoint" in lines
+    (row,) = [line for line in lines if line.startswith("  geneval")]
+    assert row.endswith(("higher", "lower", "no")) and "[" in row
+
+
+def folders_and_models():
+    rng = np.random.default_rng(5)
+    for folder, model in (("base", "micro"), ("trained", "long/path/of/a/checkpoint")):
+        yield folder, model, make_terms(rng.random(60), CAT, W)
+
+
+def test_a_refused_comparison_is_told_once_and_no_correction_is_claimed(capsys, tmp_path):
+    a, b = made(tmp_path, "a"), made(tmp_path, "b", judge="judge-2")
+    code, out, _ = call(capsys, "report", a, b, "-o", tmp_path / "o", "--no-page", "--no-plots")
+    text = " ".join(out.split())
+    assert code == 0 and text.count("differ in judge") == 1 and "Holm" not in text
+
+
+def test_a_reader_that_leaves_is_no_failure(tmp_path):
+    run = made(tmp_path, "a")
+    code = (
+        "import os, sys; r, w = os.pipe(); os.close(r); os.dup2(w, 1); from harness.cli.main import main; "
+        f"main(['report', {str(run)!r}, '--no-page', '--no-plots'])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         ([], 2, "Name at least one run directory"),
-        (["none"], 1, "none: no such folder."),
+        (["none"], 2, "none: no such folder."),
         (["a", "--format", "mdd"], 2, "Unknown table format 'mdd'. Did you mean 'md'?"),
         (["a", "a"], 2, "a is given twice"),
         (["a", "--group", "x"], 2, "--group 'x': expected NAME=DIR,DIR,..."),
@@ -156,6 +203,8 @@ def test_a_sweeps_directory_gets_one_report_per_evaluation(capsys, tmp_path):
         (folder / "sweep.json").write_text(json.dumps({**index, "evaluation": evaluation}))
     code, out, _ = call(capsys, "report", tmp_path / "s", "--no-page", "--no-plots")
     assert code == 0 and out.count("Differences from off") == 2 and out.count("the model before training") == 2
+    assert out.count("p: one planned test") == 2 and out.count("Holm over 2 planned tests") == 2  # the base's own
+    assert (tmp_path / "s" / "results" / "first" / "report" / "tables" / "differences.tex").is_file()
     for evaluation in ("first", "second"):
         found = json.loads((tmp_path / "s" / "results" / evaluation / "report" / "report.json").read_text())
         assert [d["x"] for d in found["differences"]] == ["init"]

@@ -76,7 +76,7 @@ def test_groups_are_conditions_of_several_seeds(tmp_path):
 
 def test_an_unknown_reference_is_refused_with_near_misses(tmp_path):
     folders = [write_run(tmp_path / n, TERMS, model=n) for n in ("base", "trained")]
-    with pytest.raises(ConfigError, match=r"'traned'\. Did you mean 'trained'\? Known: base, trained"):
+    with pytest.raises(ConfigError, match=r"'traned'\. Did you mean 'trained'\? Known: base, trained\."):
         design_of(folders, against="traned")
     assert design_of(folders, against=str(folders[1])).reference == "trained"
 
@@ -85,7 +85,7 @@ def test_a_folder_of_runs_names_them(tmp_path):
     write_run(tmp_path / "runs" / "a", TERMS)
     with pytest.raises(DataError, match="Run directories in it: a"):
         design_of([tmp_path / "runs"])
-    with pytest.raises(DataError, match="no such folder"):
+    with pytest.raises(ConfigError, match="no such folder"):
         design_of([tmp_path / "none"])
 
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from harness.errors import ConfigError
+from harness.errors import ConfigError, DataError
 from harness.sweep.cells import BASE, expand, is_finished, part, record_settings
 from harness.sweep.config import load_sweep, shipped_sweeps
 from harness.sweep.index import write_index
@@ -77,6 +77,7 @@ def test_parts_for_a_job_scheduler_cover_the_grid_once(tmp_path):
         (("images_of: verifier", "images_of: verifyer"), "verifier"),
         (("judge: micro-cnn", "jugde: micro-cnn"), "judge"),
         (("seeds: 0-1", "seeds: 1-0"), "line 5: seeds"),
+        (("seeds: 0-1", "seeds: 3"), "line 5: seeds is '3'; expected a list, or a range as 0-9"),
         (("steps: 1", "stesp: 1"), "steps"),
         (("seeds: 0-1", "unset: [loss.nothing]"), "does not set"),
     ],
@@ -125,6 +126,18 @@ def test_incomplete_evaluation_is_not_finished(tmp_path):
     finish(cell, cell.steps[0])
     (cell.folder / cell.steps[0].name / "summary.json").write_text('{"complete": false}')
     assert not is_finished(cell, cell.steps[0])
+
+
+def test_a_damaged_summary_is_unfinished_and_damaged_settings_are_named(tmp_path):
+    cell = expand(sweep(tmp_path), tmp_path / "out")[0]
+    step = cell.steps[0]
+    finish(cell, step)
+    (cell.folder / step.name / "summary.json").write_text('{"complete": tr')
+    assert not is_finished(cell, step)
+    own = cell.folder / f"{step.name}.json"
+    own.write_text(own.read_text()[:-5])
+    with pytest.raises(DataError, match=rf"{own.name}: damaged .* Restore it, or remove it together with"):
+        is_finished(cell, step)
 
 
 def test_index_lists_finished_runs_by_evaluation_and_names_what_is_missing(tmp_path):

@@ -173,6 +173,8 @@ def test_from_the_command_line(tmp_path, capsys):
     assert code == 0 and found["human"][0]["n_labelled"] == 60
     assert json.loads((tmp_path / "out/report.json").read_text())["human"] == found["human"]
     assert "As people would rate it" in (tmp_path / "out/report.md").read_text()
+    by_folder = call(capsys, "report", path, "--human", f"run={sheet}", "--no-page", "--json", "-o", tmp_path / "out")
+    assert by_folder[1]["human"] == found["human"]
     for wrong, message in (
         (["labels", path, "-b", "genevil"], "Did you mean 'geneval'"),
         (["labels", path, "-o", sheet], "exists; labels in it would be lost"),

@@ -77,6 +77,14 @@ def test_what_spreadsheets_make_of_it_is_read(sheet, delimiter):
     assert read_sheet(sheet).values == plain.values
 
 
+def test_decimal_commas_are_read_where_semicolons_split_columns(sheet):
+    rows = [{**r, "value": "0,5"} for r in read(sheet)]
+    found = read_sheet(write(sheet, rows, ";")).values["geneval"]
+    assert {label.value for images in found.values() for label in images.values()} == {0.5}
+    with pytest.raises(DataError, match="line 2, value: expected a number"):
+        read_sheet(write(sheet, rows, ","))
+
+
 def test_several_raters_are_averaged(sheet):
     rows = read(sheet)
     write(sheet, [{**r, "rater": who, "value": v} for r in rows for who, v in (("ann", 1), ("bob", 0), ("cy", 0.5))])

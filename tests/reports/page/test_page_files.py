@@ -59,6 +59,10 @@ def test_a_torn_last_line_does_not_count(tmp_path):
     good = json.dumps({"key": key("quiz", "quiz/0"), "metric": "m", "value": 1.0})
     path.write_text(f"{good}\n{good[:20]}")
     assert len(list(RecordFile(path, ScoreLine).read())) == 1
+    with pytest.raises(
+        DataError, match=r"scores\.jsonl, line 2: the line is cut off\. Repeat the run's `eval` command"
+    ):
+        list(RecordFile(path, ScoreLine, is_derived=True).read())
 
 
 def test_rows_find_their_lines_wherever_they_are_in_the_file(tmp_path):

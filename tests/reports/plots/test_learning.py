@@ -7,7 +7,7 @@ import pytest
 
 from harness.errors import DataError
 from reports.plots import learning_curves
-from reports.plots.learning import _draw
+from reports.plots.learning import _draw, _panels
 from reports.plots.style import styled
 from reports.plots.trainlog import common, read_log, trailing_mean
 from tests.reports.plots.reading import artists, assert_inside, is_blank
@@ -35,10 +35,10 @@ def arms(tmp_path):
     }
 
 
-def figure_of(arms, keys, smooth=10, title=""):
+def figure_of(arms, keys, smooth=10, title="", scales=None):
     logs = {name: [read_log(p) for p in paths] for name, paths in arms.items()}
     with styled():
-        figure = _draw(logs, keys, smooth, title)
+        figure = _draw(logs, _panels(list(logs), keys, scales or {}), smooth, title)
         figure.canvas.draw()
     return figure
 
@@ -128,3 +128,15 @@ def test_errors_name_file_line_and_near_metric(arms, tmp_path):
         read_log(bad)
     with pytest.raises(ValueError, match="expected at least one arm"):
         learning_curves({}, {REWARD: "x"}, tmp_path / "x")
+
+
+def test_arms_of_other_scales_get_panels_of_their_own(arms):
+    scales = {REWARD: {"dvreward": "dvreward", "placebo": "constant"}}
+    figure = figure_of(arms, {REWARD: "own reward", HELD: "GenEval"}, scales=scales)
+    titles = [a.get_title("left") for a in figure.axes]
+    assert titles == ["own reward: dvreward", "own reward: constant", "GenEval"]
+    lines = [len([x for x in a.lines if x.get_gid() == "mean"]) for a in figure.axes]
+    assert lines == [1, 1, 2]
+    assert len(figure.legends[0].get_texts()) == 2
+    same = figure_of(arms, {REWARD: "own reward"}, scales={REWARD: {"dvreward": "x", "placebo": "x"}})
+    assert [a.get_title("left") for a in same.axes] == ["own reward"]

@@ -139,7 +139,7 @@ def of_scenes(
         if rng.random() < 0.3:
             pictures[i] = _damaged(rng, pictures[i])
     stored = np.round(np.clip(pictures, 0.0, 1.0) * 255.0).astype(np.uint8)
-    quality = measured_quality(stored / 255.0, clean, labels.presence, labels.background)
+    quality = measured_quality(stored / 255.0, clean, labels.presence)
     return replace(labels, pictures=stored, quality=quality + labels.quality)
 
 
@@ -315,14 +315,13 @@ def _cells_of(pictures: Floats) -> Floats:
     return grid.transpose(0, 1, 3, 2, 4, 5).reshape(-1, N_CELLS, CELL_PX, CELL_PX, 3)
 
 
-def measured_quality(pictures: Floats, clean: Floats, presence: Floats, background: Ints) -> Floats:
+def measured_quality(pictures: Floats, clean: Floats, presence: Floats) -> Floats:
     """What is wrong with pictures, from comparing them with the clean drawings of the same scenes.
 
     Args:
         pictures: (B, 48, 48, 3) in 0..1.
         clean: the same, undamaged.
         presence: (B, 9) which cells hold an object.
-        background: (B,) of the picture; not used where `OTHER_BACKGROUND`.
 
     Returns:
         (B, 7) 0 or 1: whether each quality question is rightly answered yes. The limits are those by which the world

@@ -140,10 +140,9 @@ def test_measured_quality_notices_full_damage(how, lost):
     presence[0, [0, 4]] = presence[1, 8] = 1
     clean = render_float(scenes, [1, 2])
     damaged = degrade(render(scenes, [1, 2]), how, [5, 6], strength=1.0) / 255.0
-    background = np.array([0, 2])
     names = list(QUALITY_QUESTIONS)
-    assert measured_quality(clean, clean, presence, background).all()
-    assert not measured_quality(damaged, clean, presence, background)[:, names.index(lost)].any()
+    assert measured_quality(clean, clean, presence).all()
+    assert not measured_quality(damaged, clean, presence)[:, names.index(lost)].any()
 
 
 def test_drawn_batches_have_all_sorts_and_depend_on_the_generator_alone():

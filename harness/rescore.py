@@ -115,16 +115,21 @@ def rescore_source(
     benchmark = make_benchmark(name, config)
     summaries = {}
     for model, imported in benchmark.import_results(source).items():
-        block = benchmark_block(
-            benchmark,
-            imported.prompts,
-            imported.scores,
-            judge=imported.judge,
-            data=imported.data,
-            notes=imported.notes,
-            report=imported.report,
-        )
+        block = imported_block(benchmark, imported)
         summaries[model] = summary_object(str(source), "official", protocol, model, {name: block}, max_missing)
     if not summaries:
         raise DataError(f"{source}: holds no results of {name}.")
     return next(iter(summaries.values())) if len(summaries) == 1 else {"models": summaries}
+
+
+def imported_block(benchmark: Any, imported: Any) -> dict[str, Any]:
+    """The `summary.json` block of one model's recorded results, as `Benchmark.import_results` gives them."""
+    return benchmark_block(
+        benchmark,
+        imported.prompts,
+        imported.scores,
+        judge=imported.judge,
+        data=imported.data,
+        notes=imported.notes,
+        report=imported.report,
+    )

@@ -32,6 +32,8 @@ class Imported:
     """What the user must know: missing, duplicate or extra items with counts and ids."""
     report: dict[str, Any] = field(default_factory=dict)
     """Benchmark-specific completeness figures for `summary.json`."""
+    headline: tuple[str, ...] = ()
+    """Summary keys that head these results; empty takes the benchmark's."""
 
 
 class Benchmark(ABC):

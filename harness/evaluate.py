@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import config as configs
+from harness.derived import write_derived
 from harness.errors import ConfigError, HarnessError, unknown_name
 from harness.evalconfig import EvalConfig, config_hash
 from harness.judges.base import Judge
@@ -27,7 +28,6 @@ from harness.runner import BenchmarkPass
 from harness.store import RunDirectory
 from harness.summary import benchmark_block, summary_object
 from harness.terms import Terms
-from harness.terms import to_json as terms_to_json
 from harness.types import Generation, Prompt, Score
 
 DEFAULT_DATA_DIR = Path("~/.cache/ummbench/data")
@@ -245,10 +245,8 @@ def _run_stages(
         raise
     result.summary = summary_object(str(run.path), config.profile, config.protocol, spec, blocks, config.max_missing)
     result.complete = result.summary["complete"]
-    run.write_records("scores.jsonl", [s for scores in result.scores.values() for s in scores])
-    run.write_records("prompts.jsonl", _shown_prompts(result))
-    run.write_json("terms.json", {name: terms_to_json(terms) for name, terms in result.terms.items()})
-    run.write_json("summary.json", result.summary)
+    scores = [s for own in result.scores.values() for s in own]
+    write_derived(run, result.summary, prompts=result.prompts, scores=scores, terms=result.terms)
     manifest.update(status="complete" if result.complete else "incomplete")
     run.log("end", generated=result.n_generated, asked=result.n_asked, complete=result.complete)
     return result
@@ -318,15 +316,6 @@ def _run_stage(
     result.prompts[benchmark.name] = stage.prompts
     result.benchmarks[benchmark.name] = benchmark
     return block
-
-
-def _shown_prompts(result: Result) -> list[dict[str, Any]]:
-    """What a reader of the run sees of its prompts; what the judge knows of them stays with the benchmark."""
-    return [
-        {"benchmark": name, "id": p.id, "text": p.text, "category": p.category, "source_images": p.source_images}
-        for name, prompts in result.prompts.items()
-        for p in prompts
-    ]
 
 
 def _device(name: str) -> str:

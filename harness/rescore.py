@@ -1,22 +1,28 @@
-"""Scores from recorded judgements: a run directory's own, or an upstream result file. No model, no judge."""
+"""Scores from recorded judgements: a run directory's own, or an upstream result file. No model, no judge.
+
+What they give can be written as run directories without images, which `report` and `check` take like any other: so
+published results are compared with one's own, prompt by prompt.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from harness import config as configs
-from harness.errors import DataError
+from harness.derived import write_derived
+from harness.errors import DataError, StoreError
 from harness.evalconfig import EvalConfig
 from harness.evaluate import make_benchmark
+from harness.manifest import Manifest
 from harness.models.stored import run_manifest
 from harness.plan import checked_prompts
 from harness.store import RunDirectory
 from harness.summary import benchmark_block, summary_object
 from harness.terms import Terms
-from harness.types import Judgement, Protocol, SampleKey, Score
+from harness.types import Judgement, Prompt, Protocol, SampleKey, Score
 
 
 def is_run_directory(source: Path) -> bool:
@@ -25,17 +31,19 @@ def is_run_directory(source: Path) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Recorded:
-    """A run directory with what its benchmarks gave."""
+class Rescored:
+    """One model's results, computed anew."""
 
-    config: EvalConfig
-    model: str
-    blocks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    summary: dict[str, Any]
+    prompts: dict[str, list[Prompt]] = field(default_factory=dict)
+    """By benchmark."""
+    scores: list[Score] = field(default_factory=list)
     terms: dict[str, dict[str, Terms]] = field(default_factory=dict)
+    """By benchmark and metric; values that are not made of prompts' parts have none."""
 
 
-def rescore_run(source: Path, names: list[str], protocol: Protocol | None, max_missing: float) -> dict[str, Any]:
-    """The summary of a run directory, computed anew from its judgements; writes nothing.
+def rescore_run(source: Path, names: Sequence[str], protocol: Protocol | None, max_missing: float) -> Rescored:
+    """The results of a run directory, computed anew from its judgements.
 
     Args:
         source: the run directory.
@@ -46,33 +54,10 @@ def rescore_run(source: Path, names: list[str], protocol: Protocol | None, max_m
     Raises:
         DataError: the run lacks a benchmark, or was made with other prompts than this version has.
     """
-    run = _recorded(source, names, protocol)
-    return summary_object(str(source), run.config.profile, run.config.protocol, run.model, run.blocks, max_missing)
-
-
-def terms_of_run(
-    path: Path, names: Sequence[str] | None = None, protocol: Protocol | None = None
-) -> dict[str, dict[str, Terms]]:
-    """The terms of a run directory by benchmark and metric, computed anew from its judgements; writes nothing.
-
-    For runs without `terms.json`, and for the other protocol. Values that have no terms are left out.
-
-    Args:
-        path: the run directory.
-        names: benchmarks; None or empty takes all that the run holds.
-        protocol: None takes the run's own.
-
-    Raises:
-        DataError: see `rescore_run`.
-    """
-    return _recorded(path, names or (), protocol).terms
-
-
-def _recorded(source: Path, names: Sequence[str], protocol: Protocol | None) -> _Recorded:
     manifest = run_manifest(source)
     config = configs.build(EvalConfig, manifest["config"], where=str(source / "manifest.json"))
     config = replace(config, protocol=protocol or config.protocol)
-    found = _Recorded(config=config, model=manifest["identity"]["model"])
+    found, blocks = Rescored(summary={}), {}
     run = RunDirectory(source)
     generations = run.load_generations()
     judgements = run.load_judgements()
@@ -97,14 +82,18 @@ def _recorded(source: Path, names: Sequence[str], protocol: Protocol | None) -> 
             if key.benchmark == name and key.round == 0 and key.prompt_id in prompts:
                 scores += benchmark.score(prompts[key.prompt_id], generation, by_sample.get(key, []))
         terms = found.terms.setdefault(name, {})
-        found.blocks[name] = benchmark_block(benchmark, prompts, scores, judge=recorded["judge"], terms=terms)
-    return found
+        blocks[name] = benchmark_block(benchmark, prompts, scores, judge=recorded["judge"], terms=terms)
+        found.prompts[name] = list(prompts.values())
+        found.scores.extend(scores)
+    model = manifest["identity"]["model"]
+    summary = summary_object(str(source), config.profile, config.protocol, model, blocks, max_missing)
+    return replace(found, summary=summary)
 
 
 def rescore_source(
     source: Path, name: str, protocol: Protocol, max_missing: float, options: dict[str, Any], data_dir: str | None
-) -> dict[str, Any]:
-    """The summary (or `{"models": {NAME: summary}}`) of an upstream result folder, file or archive.
+) -> dict[str, Rescored]:
+    """The results of every model of an upstream result folder, file or archive.
 
     Raises:
         DataError: not a format of the benchmark, or damaged (file, line, field).
@@ -113,23 +102,74 @@ def rescore_source(
         raise DataError(f"{source}: no such file or folder.")
     config = EvalConfig(profile="official", protocol=protocol, options={name: options}, data_dir=data_dir)
     benchmark = make_benchmark(name, config)
-    summaries = {}
+    found = {}
     for model, imported in benchmark.import_results(source).items():
-        block = imported_block(benchmark, imported)
-        summaries[model] = summary_object(str(source), "official", protocol, model, {name: block}, max_missing)
-    if not summaries:
+        terms: dict[str, Terms] = {}
+        block = imported_block(benchmark, imported, terms)
+        found[model] = Rescored(
+            summary=summary_object(str(source), "official", protocol, model, {name: block}, max_missing),
+            prompts={name: list(imported.prompts.values())},
+            scores=imported.scores,
+            terms={name: terms},
+        )
+    if not found:
         raise DataError(f"{source}: holds no results of {name}.")
-    return next(iter(summaries.values())) if len(summaries) == 1 else {"models": summaries}
+    return found
 
 
-def imported_block(benchmark: Any, imported: Any) -> dict[str, Any]:
-    """The `summary.json` block of one model's recorded results, as `Benchmark.import_results` gives them."""
+def imported_block(benchmark: Any, imported: Any, terms: dict[str, Terms] | None = None) -> dict[str, Any]:
+    """The `summary.json` block of one model's recorded results, as `Benchmark.import_results` gives them.
+
+    Args:
+        benchmark: which scores them.
+        imported: of one model.
+        terms: takes each value's terms by metric.
+    """
     return benchmark_block(
         benchmark,
         imported.prompts,
         imported.scores,
         judge=imported.judge,
+        terms=terms,
         data=imported.data,
         notes=imported.notes,
         report=imported.report,
+        headline=imported.headline,
     )
+
+
+def write_rescored(source: Path, found: Mapping[str, Rescored], out: Path) -> list[Path]:
+    """Writes run directories without images: `out` itself for one model, `out/MODEL` for several.
+
+    Raises:
+        StoreError: a directory holds something else; names of two models give the same folder.
+    """
+    folders = {m: out if len(found) == 1 else out / _folder(m) for m in found}
+    if len(set(folders.values())) < len(folders):
+        twice = next(m for m in found if list(folders.values()).count(folders[m]) > 1)
+        raise StoreError(f"{source}: several models would be written to {folders[twice]}; rescore them one by one.")
+    for model, result in found.items():
+        summary = result.summary
+        identity = {"kind": "rescored", "model": summary["model"], "source": str(source.resolve()),
+                    "profile": summary["profile"], "protocol": summary["protocol"]}  # fmt: skip
+        with RunDirectory(folders[model], writable=True) as run:
+            manifest = Manifest(run, identity, {})
+            manifest.data["data"] = {
+                name: {"id": block["data"], "judge": block["judge"], "n_prompts": block["n_prompts"]}
+                for name, block in summary["benchmarks"].items()
+            }
+            write_derived(
+                run,
+                {**summary, "run": str(folders[model])},
+                prompts=result.prompts,
+                scores=result.scores,
+                terms=result.terms,
+            )
+            manifest.update(status="complete" if summary["complete"] else "incomplete")
+    return list(folders.values())
+
+
+def _folder(model: str) -> str:
+    """A model's name, which comes from the source, as one harmless folder name."""
+    kept = "".join(c if c.isalnum() or c in "._+-" else "-" for c in model).strip("-.")
+    return kept or "model"

@@ -35,6 +35,7 @@ def benchmark_block(
     data: str | None = None,
     notes: Sequence[str] = (),
     report: Mapping[str, Any] | None = None,
+    headline: Sequence[str] = (),
 ) -> dict[str, Any]:
     """One benchmark's part of the summary.
 
@@ -43,6 +44,9 @@ def benchmark_block(
         judge: fingerprint or, for imported results, what the source says.
         terms: takes the terms of every value that has some, by metric.
         data: None takes the benchmark's own `data_id`.
+        notes: for people.
+        report: figures of completeness of imported results.
+        headline: keys shown first; empty takes the benchmark's.
     """
     missing = [s for s in scores if s.value is None]
     summaries = benchmark.aggregate(prompts, scores)
@@ -53,7 +57,7 @@ def benchmark_block(
         "judge_prompt": judge_prompt(benchmark, data),
         "data": data or benchmark.data_id,
         "title": benchmark.title,
-        "headline": list(benchmark.headline),
+        "headline": list(headline or benchmark.headline),
         "details": list(benchmark.details),
         "n_prompts": len(prompts),
         "n_samples": len({s.key for s in scores}),

@@ -9,6 +9,8 @@ from reports.significance.results import Analysis, Difference, Value
 from reports.tables import Cell, Table
 
 _POINTWISE = "95 % intervals are pointwise: each holds for its own row."
+_VALUE = ".4f"
+_NUMBERS = ("value", "95 % low", "95 % high", "seed sd", "bound low", "bound high")
 _MDE = "smallest effect: true difference that such a comparison finds with 80 % power"
 
 
@@ -55,6 +57,7 @@ def _values(analysis: Analysis, which: int) -> Table:
         columns=tuple(columns),
         rows=tuple(_value_row(v, has_seeds, has_bounds) for v in rows),
         notes=tuple(notes),
+        formats=tuple(_VALUE if c in _NUMBERS else "" for c in columns),
     )
 
 
@@ -101,7 +104,7 @@ def _differences(analysis: Analysis) -> Table:
             for d in analysis.differences
         ),
         notes=tuple(notes),
-        formats=("", "", "", "", "", *["+.4f"] * 5, ".3g", ".3g", "", "", "", ""),
+        formats=("", "", "", _VALUE, _VALUE, *["+.4f"] * 5, ".3g", ".3g", _VALUE, "", "", ""),
     )  # fmt: skip
 
 
@@ -127,6 +130,7 @@ def needed_table(rows: Sequence[Needed]) -> Table:
             "roughly. Choose the effect before looking at the differences.",
         ),
         align="lllrrrrrrl",
+        formats=("", "", "", ".4g", _VALUE, *[""] * 5),
     )  # fmt: skip
 
 
@@ -164,6 +168,9 @@ def _precision(analysis: Analysis) -> Table:
             "Bounds: smallest and largest difference that the missing scores leave possible.",
         ),
         align="ll" + "rrrrrrrr" + "rrrr" + "ll" + "rrrr",
+        formats=(
+            *[""] * 4, _VALUE, ".1f", _VALUE, _VALUE, ".2f", ".2f", *[""] * 3, ".3f", "", "", ".3g", "", _VALUE, _VALUE,
+        ),
     )  # fmt: skip
 
 
@@ -198,7 +205,7 @@ def _against_base(analysis: Analysis) -> Table:
             f"A family of its own: {family.size} tests, p adjusted by {family.correction}. {_POINTWISE}",
             *_level_notes(analysis.against_base),
         ),
-        formats=("", "", "", "", "", "+.4f", "+.4f", "+.4f", ".3g", ".3g", "", "", "", ""),
+        formats=("", "", "", _VALUE, _VALUE, "+.4f", "+.4f", "+.4f", ".3g", ".3g", _VALUE, "", "", ""),
     )  # fmt: skip
 
 
@@ -223,5 +230,5 @@ def _exploratory(analysis: Analysis, benchmark: str) -> Table:
             f"{_POINTWISE}",
             *_level_notes(rows),
         ),
-        formats=("", "", "", "", "+.4f", "+.4f", "+.4f", ".3g", ".3g", "", "", ""),
+        formats=("", "", _VALUE, _VALUE, "+.4f", "+.4f", "+.4f", ".3g", ".3g", _VALUE, "", ""),
     )  # fmt: skip

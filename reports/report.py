@@ -150,8 +150,9 @@ def paper_tables(number: int, folders: Sequence[Path]) -> list[Table]:
 
 
 def draw(analysis: Analysis, design: Design, out: Path) -> list[Path]:
-    """Figures: the planned differences, those from the base, tasks by benchmark, learning curves of a sweep."""
-    from reports.plots import category_bars, learning_curves
+    """Figures: the planned differences, those from the base, tasks by benchmark, how a sweep's arms learned."""
+    from reports.plots import category_bars
+    from reports.training import draw_training
 
     files: list[Path] = []
     for name, rows in (("differences", analysis.differences), ("against-base", analysis.against_base)):
@@ -162,18 +163,7 @@ def draw(analysis: Analysis, design: Design, out: Path) -> list[Path]:
         if cells:
             title = f"{identity['title']}, judge {identity['judge']}"
             files += category_bars(cells, out / f"values-{stem(identity['table'])}", title=title)
-    if design.train:
-        files += learning_curves(design.train, _learning_keys(design.train), out / "learning")
-    return files
-
-
-def _learning_keys(train: Mapping[str, Sequence[Path]]) -> dict[str, str]:
-    """Every arm's own training signal, and the held-out headlines that training measured."""
-    from reports.plots.trainlog import read_log
-
-    found = {m for arm in train.values() for path in arm[:1] for m in read_log(path).metrics}
-    held_out = sorted(m for m in found if m.startswith("held_out/") and "/overall" in m)
-    return {"reward/mean": "own reward"} | {m: m.removeprefix("held_out/") + ", held out" for m in held_out}
+    return files + (draw_training(design.train, out) if design.train else [])
 
 
 def _forest(rows: Sequence[Difference], out: Path) -> list[Path]:

@@ -105,6 +105,7 @@ def _human(file: File, references: References) -> Imported:
         prompts={p.id: p for p in prompts.values()},
         scores=scores,
         judge=f"{human.N_ANNOTATORS} people per image",
+        headline=("human/majority/total",),
         data=official_id("short") if "short" in references else "geneval-short (captions)",
         notes=listed(f"image(s) without {human.N_ANNOTATORS} annotations", odd),
         report={

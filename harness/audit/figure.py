@@ -1,4 +1,4 @@
-"""The audit's figure: the reliability diagram and rewards on pairs, or correlations with people, as PNG and SVG."""
+"""The audit's figures as PNG and SVG: the reliability diagram; rewards on pairs, or correlations with people."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from typing import Any
 
 from harness.audit.pilot import SECTION as REWARDS
 from harness.audit.table import Audit, Row
+from harness.stats import CalibrationBin
 
 BLUE, ORANGE, GREY = "#2563a8", "#d97706", "#6b7280"
 
 
 def draw(audit: Audit, out: Path) -> list[Path]:
-    """Writes `audit.png` and `audit.svg`; an empty list where there is nothing to draw.
+    """Writes `reliability` and `audit`, each as .png and .svg, where there is something to draw.
 
-    Panels by what was measured: reliability of P(yes), rewards on pairs, recorded judges against people.
+    Panels of `audit` by what was measured: rewards on pairs, recorded judges against people, people among themselves.
     """
+    files = _reliability(audit, out)
     panels = _panels(audit)
     if not panels:
-        return []
+        return files
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -35,14 +37,28 @@ def draw(audit: Audit, out: Path) -> list[Path]:
     with rc_context({"svg.hashsalt": "audit"}):
         for path in paths:
             figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
-    return paths
+    return files + paths
+
+
+def _reliability(audit: Audit, out: Path) -> list[Path]:
+    """Share of questions where yes is right against mean P(yes), in bins of equal mass, with score intervals."""
+    calibration = audit.sections.get("calibration")
+    if calibration is None or not calibration.details.get("reliability"):
+        return []
+    from reports.plots import reliability_diagram
+
+    bins = [CalibrationBin(**b) for b in calibration.details["reliability"]]
+    found = {row.measure: row for row in calibration.rows}
+    error, right = found["calibration error (RMS)"], found["right answers"]
+    note = "Drawn scenes."
+    if error.value is not None and error.low is not None and error.high is not None and right.value is not None:
+        note += f" RMS error {error.value:.3f} [{error.low:.3f}, {error.high:.3f}]; right answers {right.value:.3f}."
+    title = f"Judge {audit.judge}: calibration"
+    return reliability_diagram(bins, out / "reliability", title=title, note=note, outcome="share where yes is right")
 
 
 def _panels(audit: Audit) -> list[Callable[[Any], None]]:
     panels: list[Callable[[Any], None]] = []
-    calibration = audit.sections.get("calibration")
-    if calibration is not None and calibration.details.get("reliability"):
-        panels.append(lambda axes: _reliability(axes, calibration.details["reliability"], calibration.rows))
     pilot = audit.sections.get(REWARDS)
     if pilot is not None and any(r.value is not None for r in pilot.rows):
         panels.append(lambda axes: _rewards(axes, pilot.rows))
@@ -53,25 +69,6 @@ def _panels(audit: Audit) -> list[Callable[[Any], None]]:
     if people is not None and people.rows:
         panels.append(lambda axes: _people(axes, people.rows))
     return panels
-
-
-def _reliability(axes: Any, bins: Sequence[dict[str, Any]], rows: Sequence[Row]) -> None:
-    """Share of questions where yes is right against mean P(yes), in bins of equal mass, with score intervals."""
-    x = [b["confidence"] for b in bins]
-    y = [b["accuracy"] for b in bins]
-    errors = [[b["accuracy"] - b["low"] for b in bins], [b["high"] - b["accuracy"] for b in bins]]
-    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="calibrated")
-    # A bin's mean may lie a rounding error outside its own interval.
-    errors = [[max(0.0, e) for e in side] for side in errors]
-    axes.errorbar(x, y, yerr=errors, fmt="o", color=BLUE, markersize=5, capsize=2, label="bins of equal mass")
-    found = {row.measure: row for row in rows}
-    error, right = found["calibration error (RMS)"], found["right answers"]
-    if error.value is not None and error.low is not None and error.high is not None and right.value is not None:
-        text = f"RMS error {error.value:.3f} [{error.low:.3f}, {error.high:.3f}]\nright answers {right.value:.3f}"
-        axes.text(0.97, 0.05, text, transform=axes.transAxes, ha="right", va="bottom", fontsize=9)
-    axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel="P(yes) of the judge", ylabel="share where yes is right")
-    axes.set_title("Calibration on drawn scenes", loc="left", fontsize=10)
-    axes.legend(loc="upper left", fontsize=8, frameon=False)
 
 
 def _rewards(axes: Any, rows: Sequence[Row]) -> None:

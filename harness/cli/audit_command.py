@@ -52,9 +52,7 @@ if TYPE_CHECKING:
     help="Some of calibration,noise,bias,rewards,reassurance.  [default: all]",
 )
 @click.option("--policy", metavar="MODEL", help="Try this model's own reflection on the same pictures too.")
-@click.option(
-    "-o", "--out", type=click.Path(path_type=Path), metavar="DIR", help="Write audit.json, audit.png and audit.svg."
-)
+@click.option("-o", "--out", type=click.Path(path_type=Path), metavar="DIR", help="Write audit.json and figures.")
 @plugin_option
 @json_option
 def command(

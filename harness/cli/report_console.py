@@ -182,7 +182,7 @@ def _print_values(console: Console, values: list[Value], report: Report) -> None
         for name in ("n", "missing"):
             table.add_column(name, justify="right")
         rows = [v for v in values if v.benchmark == identity["benchmark"] and v.condition in identity["conditions"]]
-        for v in [v for v in rows if v.metric.startswith("overall") or len(rows) < 12]:
+        for v in rows if len(rows) < 12 else [v for v in rows if v.metric.startswith("overall")] or rows[:12]:
             k = decimals(v.scale)
             value = "—" if v.value is None else f"{v.value:.{k}f}"
             interval = "—" if v.low is None or v.high is None else f"[{v.low:.{k}f}, {v.high:.{k}f}]"

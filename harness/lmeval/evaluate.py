@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from harness.derived import write_derived
 from harness.errors import ConfigError, DataError, unknown_name
 from harness.evalconfig import config_hash
 from harness.manifest import Manifest
@@ -21,8 +22,7 @@ from harness.models.load import load_policy, short_name
 from harness.store import RunDirectory
 from harness.summary import summary_object, value_object
 from harness.terms import Terms, make_terms
-from harness.terms import to_json as terms_to_json
-from harness.types import SampleKey, Score, Summary
+from harness.types import Prompt, SampleKey, Score, Summary
 
 TASKS = Path(__file__).parent / "tasks"
 """Folder of the shipped tasks."""
@@ -70,7 +70,7 @@ class TaskResult:
     """Its part of summary.json."""
     terms: dict[str, Terms]
     scores: list[Score]
-    prompts: list[dict[str, Any]]
+    prompts: list[Prompt]
 
 
 def lm_eval_version() -> str:
@@ -186,11 +186,14 @@ def _write(
     blocks = {PREFIX + name: t.block for name, t in tasks.items()}
     manifest.data["data"] = {PREFIX + n: {"id": t.block["data"], "n_prompts": len(t.prompts)} for n, t in tasks.items()}
     summary = summary_object(str(run.path), "text", "official", model, blocks, 0.0)
-    run.write_records("scores.jsonl", [s for t in tasks.values() for s in t.scores])
-    run.write_records("prompts.jsonl", [p for t in tasks.values() for p in t.prompts])
     run.write_records("samples.jsonl", [s for name in tasks for s in _samples(name, output["samples"][name])])
-    run.write_json("terms.json", {PREFIX + name: terms_to_json(t.terms) for name, t in tasks.items()})
-    run.write_json("summary.json", summary)
+    write_derived(
+        run,
+        summary,
+        prompts={PREFIX + name: t.prompts for name, t in tasks.items()},
+        scores=[s for t in tasks.values() for s in t.scores],
+        terms={PREFIX + name: t.terms for name, t in tasks.items()},
+    )
     manifest.update(status="complete")
     return summary
 
@@ -242,10 +245,7 @@ def task_result(name: str, output: dict[str, Any]) -> TaskResult:
         "n_missing": 0,
         "values": cells,
     }
-    result.prompts = [
-        {"benchmark": PREFIX + name, "id": _id(name, s), "text": _context(s), "category": "", "source_images": []}
-        for s in first.values()
-    ]
+    result.prompts = [Prompt(id=_id(name, s), text=_context(s)) for s in first.values()]
     return result
 
 

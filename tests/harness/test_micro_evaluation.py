@@ -80,9 +80,9 @@ def test_prompt_order_changes_nothing(reference, tmp_path, monkeypatch):
 
 
 def test_rescoring_the_run_gives_its_summary(reference):
-    again = rescore_run(reference.path, [], None, 0.01)
+    again = rescore_run(reference.path, [], None, 0.01).summary
     assert again == reference.summary
-    corrected = rescore_run(reference.path, [], "corrected", 0.01)
+    corrected = rescore_run(reference.path, [], "corrected", 0.01).summary
     assert corrected["protocol"] == "corrected"
 
 

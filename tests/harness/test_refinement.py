@@ -195,7 +195,7 @@ def test_refinement_leaves_identity_and_rescore_alone(tmp_path):
     with_, without = config(tmp_path), config(tmp_path, reflect=None, gate_judge=None)
     assert config_hash(with_.identity("m", "f")) == config_hash(without.identity("m", "f"))
     result = run(tmp_path)
-    rescored = rescore_run(tmp_path, [], None, 0.01)
+    rescored = rescore_run(tmp_path, [], None, 0.01).summary
     assert rescored["benchmarks"]["toy"]["values"] == result.summary["benchmarks"]["toy"]["values"]
 
 

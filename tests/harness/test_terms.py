@@ -12,7 +12,7 @@ from harness.errors import DataError
 from harness.evalconfig import EvalConfig
 from harness.evaluate import evaluate
 from harness.progress import Silent
-from harness.rescore import rescore_run, terms_of_run
+from harness.rescore import rescore_run
 from harness.stats import influence_values, score_bounds, score_interval
 from harness.terms import Terms, aligned, from_json, make_terms, observed_step, to_json
 from tests.harness.selections import CASES, draw, edition
@@ -251,7 +251,7 @@ def run(tmp_path_factory):
 def test_terms_are_made_again_from_a_runs_judgements(run):
     stored = {n: from_json(v, "terms.json") for n, v in json.loads((run / "terms.json").read_text()).items()}
     (run / "terms.json").rename(run / "gone.json")
-    again = terms_of_run(run)
+    again = rescore_run(run, [], None, 0.01).terms
     (run / "gone.json").rename(run / "terms.json")
     assert {n: list(t) for n, t in again.items()} == {n: list(t) for n, t in stored.items()}
     assert all(same(again[n][m], t) for n, of in stored.items() for m, t in of.items())
@@ -260,14 +260,15 @@ def test_terms_are_made_again_from_a_runs_judgements(run):
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_terms_of_a_run_fit_its_rescored_values(run, protocol):
-    values = rescore_run(run, [], protocol, 0.01)["benchmarks"]
-    for name, of in terms_of_run(run, protocol=protocol).items():
+    found = rescore_run(run, [], protocol, 0.01)
+    values = found.summary["benchmarks"]
+    for name, of in found.terms.items():
         assert of
         for metric, t in of.items():
             assert theta(t) == pytest.approx(values[name]["values"][metric]["value"], abs=1e-12)
-    assert list(terms_of_run(run, ["wise"], protocol)) == ["wise"]
+    assert list(rescore_run(run, ["wise"], protocol, 0.01).terms) == ["wise"]
 
 
 def test_terms_of_a_benchmark_that_a_run_lacks_are_refused(run):
     with pytest.raises(DataError, match=r"holds no results of 'tiif'; it holds geneval, wise"):
-        terms_of_run(run, ["tiif"])
+        rescore_run(run, ["tiif"], None, 0.01)

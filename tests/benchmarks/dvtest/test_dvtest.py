@@ -285,8 +285,11 @@ def test_images_of_a_folder_are_found_by_number(tmp_path):
 def test_a_run_and_its_rescore_agree_and_a_reward_judges_the_images_again(tmp_path):
     settings = {"limit": 10, "threads": 1}
     first = evaluate(EvalConfig(benchmarks=["dvtest"], out=str(tmp_path / "a"), **settings), "micro", Silent())
-    assert first.complete and rescore_run(tmp_path / "a", [], None, 0.01)["benchmarks"] == first.summary["benchmarks"]
-    assert rescore_run(tmp_path / "a", [], "corrected", 0.01)["complete"]
+    assert (
+        first.complete
+        and rescore_run(tmp_path / "a", [], None, 0.01).summary["benchmarks"] == first.summary["benchmarks"]
+    )
+    assert rescore_run(tmp_path / "a", [], "corrected", 0.01).summary["complete"]
     config = EvalConfig(benchmarks=["reward:dvreward,scoring=binary"], out=str(tmp_path / "b"), **settings)
     second = evaluate(config, "micro", Silent())
     again = replace(config, benchmarks=["reward:dvreward"], out=str(tmp_path / "c"))
@@ -294,4 +297,4 @@ def test_a_run_and_its_rescore_agree_and_a_reward_judges_the_images_again(tmp_pa
     assert second.n_generated == third.n_generated == 10 and third.complete
     values = [r.summary["benchmarks"]["reward"]["values"]["overall"]["value"] for r in (second, third)]
     assert values[0] != values[1]
-    assert rescore_run(tmp_path / "c", [], None, 0.01)["benchmarks"] == third.summary["benchmarks"]
+    assert rescore_run(tmp_path / "c", [], None, 0.01).summary["benchmarks"] == third.summary["benchmarks"]

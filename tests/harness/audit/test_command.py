@@ -40,15 +40,17 @@ def test_a_noisy_judge_is_worse_than_the_exact_one(noisy):
 
 def test_the_figure_is_written_as_picture_and_drawing(noisy):
     out = noisy[1]
-    with Image.open(out / "audit.png") as image:
-        assert image.width > 1000 and len(set(image.convert("L").resize((60, 30)).tobytes())) > 5
-    assert "<svg" in (out / "audit.svg").read_text()[:500]
+    for name in ("audit", "reliability"):
+        with Image.open(out / f"{name}.png") as image:
+            assert image.width > 500 and len(set(image.convert("L").resize((60, 30)).tobytes())) > 5
+        assert "<svg" in (out / f"{name}.svg").read_text()[:500]
 
 
 def test_the_same_audit_draws_the_same_bytes(tmp_path):
     for name in ("a", "b"):
         assert invoke("micro", "-n", "8", "--only", "calibration", "-o", str(tmp_path / name)).exception is None
-    for file in ("audit.json", "audit.png", "audit.svg"):
+    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["audit.json", "reliability.png", "reliability.svg"]
+    for file in ("audit.json", "reliability.png", "reliability.svg"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 

@@ -43,7 +43,7 @@ def lm_eval_version() -> str:
         return importlib.metadata.version("lm-eval")
     except importlib.metadata.PackageNotFoundError:
         raise ConfigError(
-            "lm-eval is not installed; it comes with the extra: pip install 'ummbench[lm-eval]'."
+            "lm-eval is not installed; it comes with the extra: pip install -c constraints.txt -e '.[lm-eval]'."
         ) from None
 
 

@@ -98,7 +98,7 @@ def test_interrupting_the_consumer_stops_the_rest(tmp_path, monkeypatch):
 
 
 def test_ray_executor_runs_cells_in_workers_and_reports_failures(tmp_path):
-    ray = pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
+    ray = pytest.importorskip("ray", reason="Ray is not installed: pip install -c constraints.txt -e '.[ray]'")
     good = Step(name="eval-x", settings=EVAL, model="micro")
     bad = Step(name="eval-x", settings=EVAL, model="no-such-model")
     cells = [*cells_of(tmp_path / "a", good), *cells_of(tmp_path / "b", bad)]

@@ -17,13 +17,13 @@ from harness.judges.micro_cnn import FOLDER, MicroCnnJudge, load
 from harness.judges.micro_cnn.corpus import (
     OTHER_BACKGROUND,
     draw,
-    measured_quality,
     of_scenes,
     prompted_scene,
     random_scene,
 )
 from harness.judges.micro_cnn.evaluate import bench_cases
 from harness.judges.micro_cnn.evaluate import evaluate as evaluate_weights
+from harness.judges.micro_cnn.quality import measured_quality
 from harness.judges.micro_cnn.reader import Reading, answer, believe, detections, n_distribution
 from harness.progress import Silent
 from harness.types import Question

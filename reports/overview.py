@@ -82,7 +82,7 @@ def _differences(analysis: Analysis) -> Table:
     assert family is not None
     level = f"{100 * family.simultaneous_level:g} %"
     notes = [
-        f"Planned family: {family.size} {'test' if family.size == 1 else 'tests'}; p adjusted by {family.correction}. "
+        f"Planned family: {_tests(family.size)}; p adjusted by {family.correction}. "
         f"{_POINTWISE} Intervals for all rows at once: {level} each (Bonferroni).",
         f"{_MDE[0].upper()}{_MDE[1:]} after the correction.",
         *_level_notes(analysis.differences),
@@ -134,6 +134,10 @@ def needed_table(rows: Sequence[Needed]) -> Table:
     )  # fmt: skip
 
 
+def _tests(n: int) -> str:
+    return f"{n} test{'' if n == 1 else 's'}"
+
+
 def _level_notes(rows: Sequence[Difference]) -> list[str]:
     levels = dict.fromkeys(d.level for d in rows)
     meaning = {
@@ -145,6 +149,16 @@ def _level_notes(rows: Sequence[Difference]) -> list[str]:
     found = [f"About {meaning[level]}." for level in levels if level in meaning]
     if any(d.few_differences for d in rows):
         found.append("Where fewer than 20 prompts differ, two pseudo-prompts keep the interval from being too short.")
+    single = [
+        name
+        for d in rows
+        if d.level.startswith("new seeds") and not d.borrowed
+        for name, seeds in ((d.x, d.seeds_x), (d.y, d.seeds_y))
+        if seeds == 1
+    ]
+    if single:
+        names = ", ".join(dict.fromkeys(single))
+        found.append(f"A single checkpoint, not trained anew: {names}. New seeds are those of the other side.")
     found += sorted({f"{d.x}: {d.borrowed}." for d in rows if d.borrowed})
     return found
 
@@ -202,7 +216,7 @@ def _against_base(analysis: Analysis) -> Table:
             for d in analysis.against_base
         ),
         notes=(
-            f"A family of its own: {family.size} tests, p adjusted by {family.correction}. {_POINTWISE}",
+            f"A family of its own: {_tests(family.size)}, p adjusted by {family.correction}. {_POINTWISE}",
             *_level_notes(analysis.against_base),
         ),
         formats=("", "", "", _VALUE, _VALUE, "+.4f", "+.4f", "+.4f", ".3g", ".3g", _VALUE, "", "", ""),
@@ -226,7 +240,7 @@ def _exploratory(analysis: Analysis, benchmark: str) -> Table:
             for d in rows
         ),
         notes=(
-            f"Not planned: {len(rows)} tests, p adjusted to the false discovery rate (Benjamini and Hochberg). "
+            f"Not planned: {_tests(len(rows))}, p adjusted to the false discovery rate (Benjamini and Hochberg). "
             f"{_POINTWISE}",
             *_level_notes(rows),
         ),

@@ -75,6 +75,9 @@ def command(
     if not 0 <= options["max_missing"] <= 1:
         raise ConfigError(f"--max-missing {options['max_missing']}: expected a share between 0 and 1.")
     names = split_names(benchmarks)
+    for paths in (runs, against):
+        if twice := [p for i, p in enumerate(paths) if p.resolve() in [q.resolve() for q in paths[:i]]]:
+            raise ConfigError(f"{twice[0]} is given twice; one run is one training seed.")
     if (save_baseline is None) == (not against):
         raise ConfigError("give either --against BASELINE, to compare, or --save-baseline FILE, to store one.")
     try:

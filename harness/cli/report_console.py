@@ -86,7 +86,7 @@ def _difference_cells(d: Difference, has_missing: bool) -> list[str]:
 
 def _remarks(rows: tuple[Difference, ...]) -> Iterator[str]:
     """What the table's reader must know: what was compared, about what the intervals speak, what is wrong."""
-    named = dict.fromkeys(f"{d.benchmark} {d.metric}" for d in rows if d.metric != "overall")
+    named = dict.fromkeys(f"{d.benchmark} {d.metric}" for d in rows if d.metric not in ("", "overall"))
     if named:
         yield f"values: {', '.join(named)}; elsewhere overall"
     for level in dict.fromkeys(d.level for d in rows if d.level):

@@ -9,13 +9,13 @@ from harness.stats import (
     ConditionDifference,
     PairedDifference,
     images_needed,
-    kish_size,
     prompts_needed,
     smallest_detectable_effect,
 )
 from reports.check.images import difference_variance
 from reports.check.margins import Margin
 from reports.check.sides import Value
+from reports.significance.compare import detectable
 
 POWER = "in 80 % of cases"
 _Z = smallest_detectable_effect(1.0, math.inf, alpha=0.10)
@@ -46,7 +46,8 @@ def advise(
 
 def _prompts(difference: PairedDifference, margin: Margin) -> str:
     se, est = difference.se or 0.0, difference.est or 0.0
-    counts = [prompts_needed(se, difference.n0, margin.value, delta=d) for d in (0.0, est)]
+    # Not the Kish size: as many more prompts of every category.
+    counts = [prompts_needed(se, difference.n_prompts, margin.value, delta=d) for d in (0.0, est)]
     return f"Prompts like these {difference.n_prompts:,} that would decide {POWER}: " + _two(counts, est)
 
 
@@ -78,15 +79,17 @@ def _with_seeds(x: Value, difference: ConditionDifference, margin: Margin) -> tu
     """More prompts only lower the prompts' part of the variance; the seeds' part stays."""
     assert difference.se is not None and difference.v_p is not None
     rest = max(0.0, difference.se**2 - difference.v_p)
-    room = (margin.value / _Z) ** 2 - rest
+    # With few seeds the quantiles are those of few degrees of freedom, two or three times the normal ones.
+    needed = detectable(difference, alpha=0.10)
+    z = _Z if needed is None else needed / difference.se
+    room = (margin.value / z) ** 2 - rest
     share = difference.seed_share or 0.0
     seeds = f"{share:.0%} of the variance comes from training seeds"
     if room <= 0:
-        smallest = _amount(_Z * math.sqrt(rest), x)
+        smallest = _amount(z * math.sqrt(rest), x)
         return (f"{seeds}: with these seeds no number of prompts decides at this margin; the smallest margin that can "
                 f"be decided is {smallest}. Train more seeds, or choose a wider margin.",)  # fmt: skip
-    n0 = kish_size(x.terms.den > 0, x.terms.cat, x.terms.weights)
-    n = math.ceil(n0 * difference.v_p / room)
+    n = math.ceil(difference.n_prompts * difference.v_p / room)
     return (f"{seeds}; about {n:,} prompts like these {difference.n_prompts:,} would clear an equally good candidate "
             f"{POWER}.",)  # fmt: skip
 

@@ -123,6 +123,11 @@ def remarks(candidates: Sequence[Side], baselines: Sequence[Side], benchmarks: S
     candidate, baseline = candidates[0], baselines[0]
     if any(c.fingerprint and c.fingerprint == b.fingerprint for c in candidates for b in baselines):
         found.append("Candidate and baseline have the same weights.")
+    for name, arm in (("candidate", candidates), ("baseline", baselines)):
+        known = [s.fingerprint for s in arm if s.fingerprint]
+        if len(set(known)) < len(known):
+            found.append(f"Runs of the {name} have the same weights: they are no training seeds, and what is said "
+                         "about new seeds does not hold.")  # fmt: skip
     if candidate.settings != baseline.settings:
         found.append(f"Settings of generation differ: candidate {_plain(candidate.settings)}, baseline "
                      f"{_plain(baseline.settings)}.")  # fmt: skip

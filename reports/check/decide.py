@@ -14,7 +14,6 @@ from harness.stats import (
     PairedDifference,
     condition_difference,
     difference_bounds,
-    difference_mde,
     distrust_reason,
     gate_decision,
     holm,
@@ -26,6 +25,7 @@ from reports.check.advice import advise
 from reports.check.comparability import aligned, chosen_benchmarks, refuse_other_identity, remarks
 from reports.check.margins import Margin, margins
 from reports.check.sides import IncompleteError, RefusedError, Side, Value
+from reports.significance.compare import detectable, mean_difference
 
 Verdict = Literal["improvement", "equivalent", "non-inferior", "regression", "inconclusive", "incomplete"]
 Answer = Literal["pass", "regression", "incomplete", "inconclusive"]
@@ -66,7 +66,7 @@ class Row:
     p_adjusted: float | None
     """Holm-adjusted one-sided p of a regression."""
     mde: float | None
-    """Difference that a two-sided test at 5 % would have found in 80 % of cases."""
+    """Difference that a two-sided test at 5 % would have found in 80 % of cases; None where nothing varies."""
     n_prompts: int
     n_better: int
     n_worse: int
@@ -182,7 +182,7 @@ def _difference(x: Sequence[Value], y: Sequence[Value]) -> Difference:
     if len(x) == len(y) == 1:
         b = y[0].terms
         return paired_difference(
-            t.num, b.num, t.cat, t.weights, den_x=t.den, den_y=b.den, step=min(t.step, b.step), level=LEVEL
+            t.num, b.num, t.cat, t.weights, den_x=t.den, den_y=b.den, step=max(t.step, b.step), level=LEVEL
         )
     num, den = ([np.stack([getattr(v.terms, f) for v in arm]) for arm in (x, y)] for f in ("num", "den"))
     return condition_difference(num[0], num[1], t.cat, t.weights, den_x=den[0], den_y=den[1], level=LEVEL)
@@ -190,8 +190,8 @@ def _difference(x: Sequence[Value], y: Sequence[Value]) -> Difference:
 
 def _official_difference(x: Sequence[Value], y: Sequence[Value], est: float) -> float:
     """Of the printed values, which official rounding may move by less than the prompts' parts can show."""
-    means = _mean([v.official for v in x]), _mean([v.official for v in y])
-    return est if means[0] is None or means[1] is None else means[0] - means[1]
+    a, b = (np.array([v.official for v in arm if v.official is not None]) for arm in (x, y))
+    return est if len(a) < len(x) or len(b) < len(y) else mean_difference(a, b)
 
 
 def _row(
@@ -223,7 +223,7 @@ def _row(
         decision=decision,
         margin=margin,
         p_adjusted=p_adjusted,
-        mde=difference_mde(difference),
+        mde=detectable(difference),
         n_prompts=difference.n_prompts,
         n_better=int((delta[both] > slack).sum()),
         n_worse=int((delta[both] < -slack).sum()),

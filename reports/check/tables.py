@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from reports.check.decide import Check, Row
 from reports.markdown import escape
+from reports.significance.wording import decimals
 
 COLUMNS = ("benchmark", "baseline", "candidate", "difference", "90 % interval", "margin", "verdict")
 ANSWERS = {
@@ -20,7 +22,7 @@ MEANINGS = {
     "non-inferior": "no loss as large as the margin",
     "regression": "a loss is proven",
     "inconclusive": "neither a loss nor its absence is proven",
-    "incomplete": "answers are missing; nothing is decided",
+    "incomplete": "nothing is decided",
 }
 WORST_SHOWN = 10
 
@@ -43,7 +45,8 @@ def number(value: float | None, row: Row, *, sign: bool = False) -> str:
     """In the unit of the headline, with as many digits as its range asks for."""
     if value is None:
         return "–"
-    digits = 4 if row.scale[1] - row.scale[0] <= 1 else 3 if row.scale[1] - row.scale[0] <= 10 else 2
+    low, high = row.scale
+    digits = decimals((low, high) if math.isfinite(high - low) else (None, None))
     return f"{value:{'+' if sign else ''}.{digits}f}"
 
 
@@ -66,6 +69,8 @@ def explanation(row: Row) -> list[str]:
         if share is not None:
             facts.append(f"margin {share:.3g} of the range {row.scale[0]:g} to {row.scale[1]:g}")
         lines.append("; ".join([*facts, f"{row.method}, a claim about {row.claim}"]) + ".")
+        if d.low == d.high:
+            lines.append("Nothing varies over prompts and seeds: the difference alone decides, without an error.")
         if d.is_small_loss:
             lines.append("It passes although a loss is proven: the loss is proven smaller than the margin.")
         if d.is_loss_beyond_margin:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -166,6 +167,13 @@ class _Rated:
         mean = np.divide(total, n, out=np.ones_like(total), where=n > 0)
         return np.asarray(t.den / mean[t.cat])
 
+    @property
+    def width(self) -> float:
+        """Range of what a prompt adds; that of the judge's own scores where the scale has no ends."""
+        t = self.terms
+        ends = (t.lo, t.hi) if math.isfinite(t.hi - t.lo) else (np.nanmin(self.judge), np.nanmax(self.judge))
+        return float(ends[1] - ends[0]) * float(self.share.max())
+
 
 def _rated(condition: Condition, labels: Labels) -> dict[str, _Rated]:
     run = condition.runs[0]
@@ -227,7 +235,7 @@ def _check(label: Label, image: Image, prompt: str, known: Mapping[Image, object
 
 def _score(name: str, reference: str | None, benchmark: str, x: _Rated, y: _Rated | None) -> HumanScore:
     """A value, or with `y` the difference x - y of what each prompt adds."""
-    human, judge, width = x.human * x.share, x.judge * x.share, (x.terms.hi - x.terms.lo) * float(x.share.max())
+    human, judge, width = x.human * x.share, x.judge * x.share, x.width
     value, remarks = x.value, x.remarks
     if y is not None:
         try:
@@ -239,7 +247,7 @@ def _score(name: str, reference: str | None, benchmark: str, x: _Rated, y: _Rate
         assert other.prompts == x.terms.prompts
         human = human - (y.human * y.share)[order]
         judge = judge - (y.judge * y.share)[order]
-        width, value = width + (y.terms.hi - y.terms.lo) * float(y.share.max()), x.value - y.value
+        width, value = width + y.width, x.value - y.value
         remarks = tuple(dict.fromkeys((*x.remarks, *y.remarks)))
     labelled = np.isfinite(human) & np.isfinite(judge)
     others = ~labelled & np.isfinite(judge)

@@ -71,6 +71,8 @@ def analyse(
         if base is not None and base is not reference:
             trained = [c for c in design.conditions if c is not base]
             against_base, base_family = planned(list(view.planned_tests(trained, base, design.family)))
+        if others and not planned_tests:
+            refused = [f"{reference.name} holds no headline that any other condition holds too."]
         if design.is_against_explicit and all(t.comparison is None for t in planned_tests):
             raise DataError(f"Nothing can be compared with {reference.name}: " + (" ".join(refused) or "no other run."))
     return Analysis(
@@ -109,9 +111,15 @@ class _View:
         for c in self.design.conditions:
             partly = {b for r in c.runs for b in r.benchmarks} - set(held(c))
             found += [f"{c.name}: {b} is not in every run of the condition and left out." for b in sorted(partly)]
+            known = [p for r in c.runs if (p := r.manifest.get("identity", {}).get("policy"))]
+            if len(set(known)) < len(known):
+                found.append(
+                    f"{c.name}: runs of it have the same weights. They are no training seeds, and what is said about "
+                    "new seeds does not hold."
+                )
         for b in self.design.family or ():
             if b not in self.benchmarks:
-                found.append(f"{b} of the planned family is held by no condition here and left out of it.")
+                found.append(f"{b} of the planned family is held by no condition here; its tests count with p = 1.")
         return found
 
     def groups(self, benchmark: str) -> list[list[Condition]]:
@@ -160,7 +168,7 @@ class _View:
         self, others: Sequence[Condition], reference: Condition, family: tuple[str, ...] | None
     ) -> Iterator[Test]:
         """Headline of every benchmark of the family times every condition."""
-        for benchmark in self.benchmarks if family is None else [b for b in family if b in self.benchmarks]:
+        for benchmark in self.benchmarks if family is None else family:
             for c in others:
                 if family is None and not (benchmark in held(c) and benchmark in held(reference)):
                     continue
@@ -201,11 +209,12 @@ class _View:
         return Test(benchmark=benchmark, metric=metric, x=x.name, y=y.name, comparison=comparison, reason=reason)
 
     def _compared(self, benchmark: str, metric: str, x: Condition, y: Condition) -> Any:
-        runs, paired = self._seeds(x, y)
         borrowed, side = self._borrowed(benchmark, metric, x, y)
+        # A borrowed variance describes whole arms: pairs would cut the other arm down to one seed, and drop its own.
+        runs, paired = self._seeds(x, y) if borrowed is None else ((list(x.runs), list(y.runs)), False)
         return compare_value(
             *([_terms(r, benchmark, metric) for r in arm] for arm in runs),
-            seeds_paired=paired and borrowed is None,
+            seeds_paired=paired,
             prompts=self.prompts,
             official=tuple([_official(r, benchmark, metric) for r in arm] for arm in runs),  # type: ignore[arg-type]
             names=tuple([r.name for r in arm] for arm in runs),  # type: ignore[arg-type]
@@ -229,8 +238,13 @@ class _View:
         single = [len(c.runs) == 1 and not c.is_base for c in (x, y)]
         if not self.borrow or not any(single):
             return None, "x"
-        several = [c for c in self.design.conditions if len(c.runs) > 1 and benchmark in held(c)]
-        thetas = [[_official(r, benchmark, metric) for r in c.runs] for c in several]
+        alike = [
+            c
+            for c in self.design.conditions
+            if len(c.runs) > 1 and benchmark in held(c) and not differences_in_identity(c.runs[0], x.runs[0], benchmark)
+        ]
+        cells = [[r.block(benchmark)["values"].get(metric) for r in c.runs] for c in alike]
+        thetas = [[float(v["value"]) for v in arm] for arm in cells if all(v and v["value"] is not None for v in arm)]
         return pooled_seed_variance(thetas), "both" if all(single) else "x" if single[0] else "y"
 
 

@@ -103,7 +103,7 @@ def compare_value(
     for own, given, side in zip(thetas, values, (a, b), strict=True):
         check_official(own, given, side)
     return Comparison(
-        found=_with_estimate(found, float(values[0].mean() - values[1].mean())),
+        found=_with_estimate(found, mean_difference(*values)),
         x=a,
         y=b,
         official=values,
@@ -132,14 +132,20 @@ def check_official(thetas: Floats, official: Floats, side: Stack) -> None:
         )
 
 
+def mean_difference(x: Floats, y: Floats) -> float:
+    """Difference of two means; 0 where only rounding tells them apart (three equal seeds need not average to one)."""
+    a, b = float(x.mean()), float(y.mean())
+    return 0.0 if abs(a - b) <= 1e-12 * max(abs(a), abs(b)) else a - b
+
+
 def _with_estimate(found: PairedDifference | ConditionDifference, est: float) -> PairedDifference | ConditionDifference:
     """The same uncertainty around the official estimate (official rounding moves it by less than its error)."""
     if found.est is None or found.error is None or found.low is None or found.high is None:
         return found
-    if abs(est - found.est) <= 1e-12 * max(1.0, abs(est)) or math.isnan(est):
+    if est == found.est or math.isnan(est):
         return found
-    half = (found.high - found.low) / 2
-    return replace(found, est=est, low=est - half, high=est + half, p=two_sided_p(est, found.error))
+    half, p = (found.high - found.low) / 2, two_sided_p(est, found.error)
+    return replace(found, est=est, low=est - half, high=est + half, p=p, reason="" if p is not None else found.reason)
 
 
 def describe(
@@ -201,8 +207,8 @@ def describe(
         seed_share=found.seed_share if isinstance(found, ConditionDifference) and found.f_s else None,
         variances=_variances(found),
         effect=found.est / sd if found.est is not None and sd else None,
-        mde=_mde(c, 1),
-        mde_family=_mde(c, n_tests) if is_planned else None,
+        mde=detectable(c.found),
+        mde_family=detectable(c.found, n_tests=n_tests) if is_planned else None,
         n_better=better,
         n_worse=worse,
         n_equal=equal,
@@ -218,6 +224,7 @@ def describe(
         is_robust=None if bounds is None else bounds[0] > 0 or bounds[1] < 0,
         distrust=_distrust(c),
         few_differences=isinstance(found, PairedDifference) and found.few_differences,
+        no_variation=no_variation(found),
         borrowed=_borrowed(found),
         reason=found.reason,
         scale=scale_of(c.x),
@@ -273,7 +280,12 @@ def _seed_sd(c: Comparison) -> float | None:
     if not isinstance(c.found, ConditionDifference) or not c.found.f_s:
         return None
     f = np.array(c.found.f_s)
-    return float(np.sqrt((f * np.array(c.found.seed_sd) ** 2).sum() / f.sum()))
+    return float(np.sqrt((f * np.array(seed_sds(c.found)) ** 2).sum() / f.sum()))
+
+
+def seed_sds(found: ConditionDifference) -> tuple[float, ...]:
+    """Seed standard deviations, 0 where V_S - V_E is the rounding error of two equal numbers."""
+    return tuple(sd if sd > 1e-6 * math.sqrt(found.v_s) else 0.0 for sd in found.seed_sd)
 
 
 def _variances(found: PairedDifference | ConditionDifference) -> dict[str, float]:
@@ -283,11 +295,23 @@ def _variances(found: PairedDifference | ConditionDifference) -> dict[str, float
     return {} if found.se is None else {"prompts": found.se**2}
 
 
-def _mde(c: Comparison, n_tests: int) -> float | None:
-    mde = difference_mde(c.found, n_tests=n_tests)
-    random = [n for n in (c.x.n_seeds, c.y.n_seeds) if n > 1]
-    few = isinstance(c.found, ConditionDifference) and bool(random) and min(random) <= FEW_SEEDS
-    return None if mde is None else mde * (FEW_SEEDS_FACTOR if few else 1.0)
+def detectable(found: PairedDifference | ConditionDifference, *, alpha: float = 0.05, n_tests: int = 1) -> float | None:
+    """`harness.stats.difference_mde`, raised where three seeds or fewer make the plain formula optimistic.
+
+    None without a standard error, and where nothing varies: data that are all alike show no power.
+    """
+    mde = difference_mde(found, alpha=alpha, n_tests=n_tests)
+    if not mde:
+        return None
+    random = isinstance(found, ConditionDifference) and [n for n in (len(found.theta_x), len(found.theta_y)) if n > 1]
+    return mde * (FEW_SEEDS_FACTOR if random and min(random) <= FEW_SEEDS else 1.0)
+
+
+def no_variation(found: PairedDifference | ConditionDifference) -> str:
+    """Over what nothing varies, where the interval is a point; empty otherwise."""
+    if found.se != 0:
+        return ""
+    return f"no variation over {'prompts' if isinstance(found, PairedDifference) else 'seeds and prompts'}"
 
 
 def _exact(c: Comparison, n_tests: int) -> Exact | None:
@@ -296,7 +320,8 @@ def _exact(c: Comparison, n_tests: int) -> Exact | None:
         return None
     if c.seeds_paired:
         return sign_flip_beside(a - b, n_tests)
-    if len(b) == 1 or len(a) == 1:
+    borrowed = isinstance(c.found, ConditionDifference) and c.found.borrowed is not None
+    if (len(b) == 1 or len(a) == 1) and not borrowed:  # with a borrowed seed sd no side is a fixed value
         return sign_flip_beside(a - b[0] if len(b) == 1 else a[0] - b, n_tests)
     return permutation_beside(a, b, n_tests)
 
@@ -311,7 +336,7 @@ def _mcnemar(c: Comparison) -> Discordant | None:
         num = side.num[0][valid]
         if (side.planned[0] != 1).any() or not np.isin(num, (side.lo, side.hi)).all():
             return None
-        sides.append((valid, side.num[0] == side.hi))
+        sides.append((valid, side.num[0] == (side.hi if side.higher_is_better else side.lo)))
     (has_a, a), (has_b, b) = sides
     both = has_a & has_b & (c.x.weights[c.x.cat] > 0)
     found = mcnemar(int((both & a & ~b).sum()), int((both & ~a & b).sum()))

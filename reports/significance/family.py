@@ -44,7 +44,7 @@ def planned(tests: Sequence[Test]) -> tuple[list[Difference], Family | None]:
         size=n,
         correction="Holm",
         simultaneous_level=simultaneous_level(n),
-        members=tuple(f"{t.benchmark} {t.metric}: {t.x} against {t.y}" for t in tests),
+        members=tuple(f"{f'{t.benchmark} {t.metric}'.strip()}: {t.x} against {t.y}" for t in tests),
     )
     return _differences(tests, holm([t.p for t in tests]), correction, is_planned=True), family
 

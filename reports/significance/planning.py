@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.stats import pilot_spread, prompts_for_effect, seeds_needed
+from harness.stats import Plan
 from reports.significance.compare import FEW_SEEDS, FEW_SEEDS_FACTOR
 from reports.significance.results import Analysis, Difference
+
+MAX_SEEDS = 100
+"""Per arm; more are not looked for."""
+MAX_PROMPTS = 10**7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +55,7 @@ def _needed(d: Difference, share: float, n_tests: int) -> Needed:
     effect = share * (high - low if low is not None and high is not None else 1.0)
     prompts = seeds = None
     if d.mde_family is None:
-        remark = d.reason or "no interval, so no plan"
+        remark = d.reason or d.no_variation or "no interval, so no plan"
     elif d.mde_family <= effect:
         prompts, remark = d.n_prompts, "enough as it is"
         seeds = max(d.seeds_x, d.seeds_y) if d.level.startswith("new seeds") else None
@@ -78,16 +83,16 @@ def _needed(d: Difference, share: float, n_tests: int) -> Needed:
 
 
 def _with_seeds(d: Difference, effect: float, n_tests: int) -> tuple[int | None, int | None, str]:
-    random = [s for s in (d.seeds_x, d.seeds_y) if s > 1]
-    arms = 1 if d.seeds_paired else len(random)
-    n_seeds = len(random) / sum(1 / s for s in random)
+    arms = (d.seeds_x,) if d.seeds_paired else tuple(s for s in (d.seeds_x, d.seeds_y) if s > 1)
     v = d.variances
-    spread = pilot_spread(v_p=v["prompts"], v_s=v["seeds"], v_e=v["cells"], n=d.n_prompts, n_seeds=n_seeds, arms=arms)
-    plan = {"k": 1, "arms": arms, "n_tests": n_tests}
-    seeds = seeds_needed(effect, spread, n=d.n_prompts, **plan)
-    if seeds is not None and seeds <= FEW_SEEDS:
-        seeds = seeds_needed(effect / FEW_SEEDS_FACTOR, spread, n=d.n_prompts, **plan)
-    prompts = prompts_for_effect(effect, spread, n_seeds=max(2, round(n_seeds)), **plan)
+    moments = _Moments(v_p=v["prompts"], v_s=v["seeds"], v_e=v["cells"], n=d.n_prompts, arms=arms)
+
+    def shown(n: float, seeds: tuple[int, ...]) -> bool:
+        factor = FEW_SEEDS_FACTOR if min(seeds) <= FEW_SEEDS else 1.0
+        return factor * moments.plan(n, seeds).mde(n_tests=n_tests) <= effect
+
+    seeds = next((s for s in range(2, MAX_SEEDS + 1) if shown(d.n_prompts, (s,) * len(arms))), None)
+    prompts = _fewest(lambda n: shown(n, arms))
     if prompts is None and seeds is None:
         remark = "neither more prompts nor more seeds alone show it: take more of both"
     elif prompts is None:
@@ -95,3 +100,45 @@ def _with_seeds(d: Difference, effect: float, n_tests: int) -> tuple[int | None,
     else:
         remark = "a hundred seeds do not show it on these prompts" if seeds is None else ""
     return prompts, seeds, remark
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Moments:
+    """A pilot's variances, and what becomes of them with other numbers of prompts and seeds.
+
+    Cells (seed x prompt, images) shrink with both numbers, what prompts hold besides with prompts alone, what seeds
+    hold besides with seeds alone. At the pilot's own numbers the sum is its V = max(V_P, V_P + V_S - V_E).
+    """
+
+    v_p: float
+    v_s: float
+    v_e: float
+    n: int
+    arms: tuple[int, ...]
+    """Seeds of each random arm; one entry for paired seeds or a single checkpoint on the other side."""
+
+    def plan(self, n: float, arms: tuple[int, ...]) -> Plan:
+        """Precision with n prompts and these seeds.
+
+        Degrees of freedom: Satterthwaite, seed variances taken as equal in both arms (`harness.stats.plan_design`).
+        """
+        inverse = math.fsum(1 / s for s in arms)
+        per_seed, per_prompt = inverse / math.fsum(1 / s for s in self.arms), self.n / n
+        shared = min(self.v_e, self.v_p)
+        cells = shared * per_seed * per_prompt
+        prompts, seeds = (self.v_p - shared) * per_prompt, max(0.0, self.v_s - self.v_e) * per_seed
+        f_s = inverse**2 / math.fsum(1 / (s * s * (s - 1)) for s in arms)
+        v, v_p, v_s = prompts + seeds + cells, prompts + cells, seeds + cells
+        below = v_p**2 / (n - 1) + v_s**2 / f_s + cells**2 / (f_s * (n - 1))
+        return Plan(se=math.sqrt(v), df=v**2 / below if below > 0 else f_s, v_p=v_p, v_s=v_s, v_e=cells)
+
+
+def _fewest(reached: Callable[[int], bool]) -> int | None:
+    """Fewest prompts, by bisection; None where `MAX_PROMPTS` are too few."""
+    if not reached(MAX_PROMPTS):
+        return None
+    low, high = 1, MAX_PROMPTS
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if reached(middle) else (middle, high)
+    return high

@@ -118,7 +118,7 @@ class Difference:
     effect: float | None = None
     """est / seed_sd."""
     mde: float | None = None
-    """True difference found with 80 % power at p < 0.05."""
+    """True difference found with 80 % power at p < 0.05; None without a standard error and without any variation."""
     mde_family: float | None = None
     """The same after the family's correction."""
     n_better: int = 0
@@ -141,6 +141,8 @@ class Difference:
     distrust: str = ""
     few_differences: bool = False
     """Fewer than 20 prompts differ: the interval holds two pseudo-prompts."""
+    no_variation: str = ""
+    """Where all scores are alike, over what: the interval is a point and shows nothing about other ones."""
     borrowed: str = ""
     """Where the seed variance was taken from, if not from these arms."""
     reason: str = ""

@@ -11,7 +11,7 @@ import numpy as np
 from harness.errors import DataError
 from harness.stats import condition_difference, distrust_reason
 from harness.terms import Terms
-from reports.significance.compare import check_official, scale_of, seed_bounds, thetas_of
+from reports.significance.compare import check_official, no_variation, scale_of, seed_bounds, seed_sds, thetas_of
 from reports.significance.results import Value
 from reports.significance.stack import Stack, stack
 
@@ -76,7 +76,8 @@ def _without_terms(bare: Value, cells: Sequence[dict[str, Any]]) -> Value:
     low, high, method = cells[0]["ci_low"], cells[0]["ci_high"], cells[0].get("method", "")
     if low is None:
         return replace(bare, reason=method.removeprefix("none: ") or "no interval is defined for this value")
-    return replace(bare, low=low, high=high, test=method, level=PROMPTS)
+    alike = "no variation over prompts" if low == high else ""
+    return replace(bare, low=low, high=high, test=method, level=PROMPTS, distrust=bare.distrust or alike)
 
 
 def _with_missing(bare: Value, side: Stack) -> Value:
@@ -116,5 +117,6 @@ def _over_seeds(bare: Value, side: Stack) -> Value:
         test=found.method,
         level=found.claim,
         n_prompts=found.n_prompts,
-        seed_sd=found.seed_sd[0] if found.seed_sd else None,
+        seed_sd=next(iter(seed_sds(found)), None),
+        distrust=bare.distrust or no_variation(found),
     )

@@ -55,7 +55,7 @@ def _main(d: Difference, is_planned: bool) -> str:
         f"; an effect of at least {effect_size(mde, d.scale)} would have been seen with 80 % power"
     )  # fmt: skip
     if not is_planned:
-        return "no difference shown" + seen
+        return "no difference shown" + seen + (", without the correction" if seen else "")
     return f"not significant{after if d.p < ALPHA else ''}{seen}"
 
 
@@ -63,6 +63,8 @@ def _limits(d: Difference) -> list[str]:
     found: list[str] = []
     if d.p is None:
         return found
+    if d.no_variation:
+        found.append(f"{d.no_variation}: the interval is a point and says nothing about other ones")
     if d.level == THESE_CHECKPOINTS:
         found.append("these checkpoints only")
     if d.distrust:

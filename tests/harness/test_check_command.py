@@ -97,6 +97,9 @@ def test_an_unfinished_run_ends_with_exit_code_3(capsys, runs):
         (["{new}", "--against", "{base}", "--inconclusive", "skip"], "report"),
         (["{new}", "--against", "{base}", "--max-missing", "7"], "between 0 and 1"),
         (["--against", "{base}"], "RUN"),
+        (["{new}", "{new}/.", "--against", "{base}"], "is given twice; one run is one training seed"),
+        (["{new}", "--against", "{base}", "--against", "{base}"], "is given twice"),
+        (["{new}", "{new}", "--save-baseline", "{new}/b.json"], "is given twice"),
     ],
 )
 def test_wrong_usage_is_exit_code_2_and_never_that_of_a_regression(capsys, runs, arguments, message):

@@ -219,10 +219,11 @@ def test_declared_family_counts_conditions_without_the_benchmark(tmp_path):
     x, y = runs_of(tmp_path, "x", [scores(0)]), runs_of(tmp_path, "y", [scores(1)])
     other = [load_run(write_run(tmp_path / "z", {"wise": {"overall/official": make_terms(scores(2), CAT, W)}}))]
     a = analyse(design(("x", x), ("y", y), ("z", other), family=("geneval", "wise", "tiif")))
-    assert a.family.size == 4 and len(a.differences) == 4
-    assert sum(d.p is None for d in a.differences) == 3
-    assert a.differences[0].p_adjusted == pytest.approx(min(1, 4 * a.differences[0].p))
-    assert "tiif of the planned family is held by no condition here and left out of it." in a.notes
+    assert a.family.size == 6 and len(a.differences) == 6
+    assert sum(d.p is None for d in a.differences) == 5
+    assert a.differences[0].p_adjusted == pytest.approx(min(1, 6 * a.differences[0].p))
+    assert "tiif of the planned family is held by no condition here; its tests count with p = 1." in a.notes
+    assert a.family.members[-1] == "tiif: z against x"
 
 
 def test_only_one_headline_of_a_benchmark_is_planned(tmp_path):
@@ -250,6 +251,102 @@ def test_a_single_seed_can_borrow_the_sweeps_seed_variance(tmp_path):
     plain = analyse(design(("x", x), ("y", y))).differences[0]
     d = analyse(design(("x", x), ("y", y)), borrow_seed_sd=True).differences[0]
     assert d.borrowed.startswith("seed variance pooled over 1 conditions") and d.se > plain.se
+
+
+def test_borrowing_keeps_all_seeds_of_the_other_condition(tmp_path):
+    """Declared pairs would leave the reference its one common seed, as if that checkpoint were all there is."""
+    rng = np.random.default_rng(2)
+    rows = [scores(3, s) for s in rng.normal(0, 0.05, 5)]
+    x = Condition(name="x", runs=tuple(runs_of(tmp_path, "x", [scores(3, 0.1)])), seeds=(2,))
+    y = Condition(name="y", runs=tuple(runs_of(tmp_path, "y", rows)), seeds=tuple(range(5)))
+    made = Design(title="", conditions=(x, y), reference="y", seeds_paired=True)
+    d = analyse(made, borrow_seed_sd=True).differences[0]
+    assert (d.seeds_x, d.seeds_y, d.seeds_paired, d.test) == (1, 5, False, "Satterthwaite t")
+    s2 = np.var(d.per_seed_y, ddof=1)
+    assert d.variances["seeds"] == pytest.approx(s2 + s2 / 5)
+    # Neither side is a fixed value, so that five against one is the test, not the signs of five differences.
+    assert (d.exact.test, d.exact.smallest_p) == ("permutation", 1 / 6)
+
+
+def test_only_comparable_conditions_lend_their_seed_variance(tmp_path):
+    x, y = runs_of(tmp_path, "x", [scores(0)]), runs_of(tmp_path, "y", [scores(i, 0.02 * i) for i in range(3)])
+    other = runs_of(tmp_path, "z", [scores(i, 0.2 * i) for i in range(3)], judge="judge-2")
+    bare = runs_of(tmp_path, "w", [scores(i) for i in range(2)], metric="task/t")
+    without = analyse(design(("y", y), ("x", x)), borrow_seed_sd=True).differences[0]
+    d = analyse(design(("y", y), ("x", x), ("z", other), ("w", bare)), borrow_seed_sd=True).differences[0]
+    assert (d.x, d.borrowed, d.se) == ("x", without.borrowed, without.se)
+
+
+@pytest.mark.parametrize(("n_y", "is_base"), [(3, False), (1, True)])
+def test_seeds_that_are_all_alike_show_no_power(tmp_path, n_y, is_base):
+    """Three equal values need not average to the fourth: the difference is 0, and nothing is claimed of other seeds."""
+    row = np.round(scores(0), 1)
+    x, y = runs_of(tmp_path, "x", [row] * 3), runs_of(tmp_path, "y", [row] * n_y)
+    base = Condition(name="y", runs=tuple(y), seeds=tuple(range(n_y)), is_base=is_base)
+    made = Design(title="", conditions=(base, Condition(name="x", runs=tuple(x), seeds=(0, 1, 2))), reference="y")
+    d = analyse(made).differences[0]
+    assert (d.est, d.p, d.low, d.high, d.mde, d.mde_family) == (0, 1, 0, 0, None, None)
+    assert d.no_variation == "no variation over seeds and prompts" and d.reason == ""
+    assert d.verdict.startswith("not significant; no variation over seeds and prompts")
+    assert "would have been seen" not in d.verdict
+
+
+@pytest.mark.parametrize(("n", "what"), [(1, "prompts"), (3, "seeds and prompts")])
+def test_an_interval_without_width_is_not_to_be_relied_on(tmp_path, n, what):
+    value = analyse(design(("x", runs_of(tmp_path, "x", [np.full(60, 0.5)] * n)))).values[0]
+    assert value.low == value.high == 0.5 and value.distrust == f"no variation over {what}"
+
+
+def test_equal_variances_of_seeds_and_cells_leave_a_seed_sd_of_zero(tmp_path):
+    """V_S - V_E is then a rounding error, and the difference is not a billion times its root."""
+    rows = np.ones((10, 90))
+    for seed, prompt in ((1, 26), (1, 31), (2, 56), (2, 71), (3, 1), (8, 38), (9, 38)):
+        rows[seed, prompt] = 0
+    x = [{"a": make_terms(r, np.zeros(90, int), [1.0])} for r in rows]
+    d = compare_conditions(x, [{"a": make_terms(np.ones(90), np.zeros(90, int), [1.0])}])[0]
+    assert d.variances["seeds"] == pytest.approx(d.variances["cells"], rel=1e-12)
+    assert (d.seed_sd, d.effect) == (0, None)
+
+
+def test_errors_of_a_verdict_count_for_the_other_side():
+    i = np.arange(60)
+    x, y = ([make_terms((i % k == 0).astype(float), np.zeros(60), [1.0])] for k in (2, 5))
+    errors = [[dataclasses.replace(t, higher_is_better=False) for t in side] for side in (x, y)]
+    plain, turned = (compare_conditions([{"a": s[0][0]}], [{"a": s[1][0]}])[0].mcnemar for s in ((x, y), errors))
+    assert (plain.only_x, plain.only_y) == (24, 6) == (turned.only_y, turned.only_x) and plain.p == turned.p
+
+
+def test_conditions_without_a_common_benchmark_are_told_so(tmp_path):
+    x = runs_of(tmp_path, "x", [scores(0)])
+    y = [load_run(write_run(tmp_path / "y", {"wise": {"overall/official": make_terms(scores(2), CAT, W)}}))]
+    a = analyse(design(("x", x), ("y", y)))
+    assert a.family is None and a.refused == ("x holds no headline that any other condition holds too.",)
+
+
+def test_runs_of_the_same_weights_are_called_no_training_seeds(tmp_path):
+    x, y = runs_of(tmp_path, "x", [scores(i) for i in range(3)]), runs_of(tmp_path, "y", [scores(9)])
+    for policies, told in (("abc", False), ("aba", True)):
+        for run, policy in zip(x, policies, strict=True):
+            run.manifest["identity"] = {"policy": policy}
+        notes = analyse(design(("x", x), ("y", y))).notes
+        assert any(n.startswith("x: runs of it have the same weights") for n in notes) == told
+
+
+def test_a_power_without_correction_is_called_so(tmp_path):
+    for i, name in enumerate("ab"):
+        values = {m: make_terms(scores(i + k), CAT, W) for k, m in enumerate(("overall", "task/t", "task/u"))}
+        write_run(tmp_path / name, {"geneval": values}, model=name)
+    a = analyse(design_of([tmp_path / "a", tmp_path / "b"]))
+    assert all("would have been seen with 80 % power, without the correction" in d.verdict for d in a.exploratory)
+
+
+def test_a_side_with_one_seed_is_called_a_single_checkpoint(tmp_path):
+    from reports.overview import tables_of
+
+    x, y = runs_of(tmp_path, "x", [scores(i) for i in range(3)]), runs_of(tmp_path, "y", [scores(9)])
+    for conditions, told in (((("x", x), ("y", y)), True), ((("x", x[:2]), ("y", [*y, x[2]])), False)):
+        notes = tables_of(analyse(design(*conditions)))[0].notes
+        assert any("A single checkpoint, not trained anew: y." in n for n in notes) == told
 
 
 def test_values_that_do_not_fit_their_parts_are_not_compared(tmp_path):

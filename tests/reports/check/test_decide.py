@@ -1,17 +1,28 @@
 """Decisions of the gate against the statistics that it rests on, worked out here a second time."""
 
+import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
 
 from harness.errors import ConfigError
-from harness.stats import gate_family, generation_variance, images_needed, paired_difference, prompts_needed
+from harness.stats import (
+    difference_mde,
+    gate_family,
+    generation_variance,
+    images_needed,
+    paired_difference,
+    prompts_needed,
+)
 from reports.check.baseline import read_sides, write_baseline
 from reports.check.decide import check
 from reports.check.images import difference_variance
 from reports.check.margins import parse_margins
 from reports.check.sides import IncompleteError, RefusedError
+from reports.check.tables import cells, explanation
+from reports.significance.compare import compare_value
 from tests.reports.check.made import draw_pair, write_run
 
 
@@ -266,3 +277,98 @@ def test_the_prompts_that_lost_most_come_first(tmp_path):
         ("geneval/00011", 0.5),
         ("geneval/00050", 0.75),
     ]
+
+
+def test_the_prompts_that_would_decide_are_counted_as_the_present_ones_are(tmp_path):
+    """Categories of unequal size: their Kish size is far below the number of prompts that stands beside the answer."""
+    sizes = np.array([4, 4, 4, 4, 4, 280])
+    runs = [write_run(tmp_path / n, v) for n, v in zip("ab", draw_pair(300, 4, 0.0, 3), strict=True)]
+    base, new = sides(*runs)
+    for side in (base, new):
+        value = side.values["geneval"]
+        terms = dataclasses.replace(value.terms, cat=np.repeat(np.arange(6), sizes))
+        rates = [terms.num[terms.cat == g].sum() / terms.den[terms.cat == g].sum() for g in range(6)]
+        side.values["geneval"] = dataclasses.replace(value, terms=terms, official=float(np.mean(rates)))
+    row = check([new], [base], margin=0.04).rows[0]
+    x, y = (s.values["geneval"].terms for s in (new, base))
+    difference = paired_difference(x.num, y.num, x.cat, x.weights, den_x=x.den, den_y=y.den)
+    assert difference.n0 < 40
+    needed = prompts_needed(difference.se, 300, 0.04)
+    assert row.verdict == "inconclusive" and f"300 that would decide in 80 % of cases: {needed:,} if" in row.advice[0]
+
+
+def seeds(tmp_path, name, draws, loss=0.0, n=120):
+    return sides(*(write_run(tmp_path / f"{name}{i}", draw_pair(n, 4, loss, i)[bool(loss)]) for i in draws))
+
+
+def test_few_seeds_ask_for_the_prompts_that_their_own_quantiles_need(tmp_path):
+    """Two seeds and normal quantiles asked for fewer prompts than had just been inconclusive."""
+    new, base = seeds(tmp_path, "new", range(2), 0.02), seeds(tmp_path, "base", range(3, 13))
+    row = check(new, base, margin=0.1).rows[0]
+    assert row.verdict == "inconclusive" and row.method == "Satterthwaite t"
+    asked = re.search(r"about ([\d,]+) prompts like these 120", row.advice[0])
+    assert asked is None or int(asked[1].replace(",", "")) > 120
+
+
+def test_three_seeds_raise_the_smallest_effect_as_in_the_report(tmp_path):
+    new, base = seeds(tmp_path, "new", range(3), 0.02), seeds(tmp_path, "base", range(3, 6))
+    row = check(new, base, margin=0.1).rows[0]
+    stacked = [[s.values["geneval"].terms for s in arm] for arm in (new, base)]
+    found = compare_value(*stacked).found
+    assert row.mde == pytest.approx(1.1 * difference_mde(found))
+
+
+def test_equal_seeds_do_not_lose_by_rounding(tmp_path):
+    """The mean of three equal values can be the next number: no loss is proven by that."""
+    verdicts = draw_pair(120, 4, 0.0, 1)[1]
+    three, one = (sides(*(write_run(tmp_path / f"{n}{i}", verdicts) for i in range(n))) for n in (3, 1))
+    for side in (*three, *one):
+        terms = side.values["geneval"].terms
+        side.values["geneval"] = dataclasses.replace(side.values["geneval"], terms=terms, official=0.7)
+    assert float(np.mean([0.7] * 3)) < 0.7
+    row = check(three, one, margin=0.02).rows[0]
+    assert (row.decision.est, row.decision.label, row.decision.is_small_loss, row.mde) == (0, "equivalent", False, None)
+    lines = explanation(row)
+    assert any("Nothing varies" in line for line in lines) and not any(
+        "would have been found" in line for line in lines
+    )
+
+
+def test_categories_of_one_prompt_are_not_called_missing_answers(tmp_path):
+    base, new = (write_run(tmp_path / n, v) for n, v in zip("ab", draw_pair(6, 4, 0.0, 3), strict=True))
+    row = check(sides(new), sides(base), margin=0.02).rows[0]
+    assert row.verdict == "incomplete" and explanation(row)[0] == (
+        "geneval: nothing is decided (one prompt per category)."
+    )
+
+
+def test_values_without_a_range_are_printed_with_all_their_digits(tmp_path):
+    base, new = (sides(write_run(tmp_path / n, v)) for n, v in zip("ab", draw_pair(60, 4, 0.0, 3), strict=True))
+    for side in (*base, *new):
+        value = side.values["geneval"]
+        terms = dataclasses.replace(value.terms, lo=-np.inf, hi=np.inf)
+        side.values["geneval"] = dataclasses.replace(value, terms=terms)
+    row = check(new, base, margin=0.02, margin_for={"geneval": 0.005}).rows[0]
+    assert cells(row)[5] == "0.0050" and len(cells(row)[1]) == 6
+
+
+def test_the_coarser_step_guards_two_equal_runs(tmp_path):
+    """Where no prompt differs the smallest difference that both sides could show is the one of fewer images."""
+    ones = np.ones((60, 4))
+    four, one = write_run(tmp_path / "four", ones), write_run(tmp_path / "one", ones[:, :1])
+    row = check(sides(four), sides(one), margin=0.02).rows[0]
+    terms = [s.values["geneval"].terms for s in sides(four, one)]
+    assert (terms[0].step, terms[1].step) == (0.25, 1.0)
+    found = compare_value(*([t] for t in terms)).found
+    assert row.decision.high == pytest.approx(found.error.quantile(0.95))
+
+
+def test_runs_of_the_same_weights_are_called_no_training_seeds(tmp_path):
+    made = [write_run(tmp_path / f"n{i}", draw_pair(60, 4, 0.0, i)[1], policy=p) for i, p in enumerate("aab")]
+    base = sides(write_run(tmp_path / "base", draw_pair(60, 4, 0.0, 9)[0], policy="c"))
+    told = [n for n in check(sides(*made[:2]), base, margin=0.1).notes if "no training seeds" in n]
+    assert told == [
+        "Runs of the candidate have the same weights: they are no training seeds, and what is said about new seeds "
+        "does not hold."
+    ]
+    assert not any("weights" in n for n in check(sides(*made[1:]), base, margin=0.1).notes)

@@ -140,6 +140,18 @@ def test_too_few_labels_and_labels_without_spread_have_no_interval(tmp_path):
     assert "are alike: no spread" in one(alike, fill(other, np.ones((N, K)))).remark
 
 
+def test_a_scale_without_ends_keeps_a_finite_interval_where_the_judge_was_never_wrong(tmp_path):
+    truth, _ = truth_and_judge(N, K, 0)
+    path = judged_run(tmp_path / "run", truth)
+    content = json.loads((path / "terms.json").read_bytes())
+    content["geneval"]["metrics"]["overall"]["range"] = [None, None]
+    (path / "terms.json").write_text(json.dumps(content))
+    run, sheet = load_run(path), tmp_path / "s.csv"
+    write_sheet(run, {"geneval": draw_prompts(run.terms("geneval")["overall"], 60, 0, "geneval")}, sheet)
+    found = one(path, fill(sheet, truth))
+    assert found.weight > 0 and -1 < found.low < found.est < found.high < 2
+
+
 def test_seeds_of_one_method_have_no_sheet(tmp_path):
     path, sheet, *_ = labelled(tmp_path)
     other = judged_run(tmp_path / "other", truth_and_judge(N, K, 5)[1])

@@ -26,9 +26,9 @@ def command(kind: str | None, plugins: tuple[str, ...], as_json: bool) -> None:
         return
     for name, entries in found.items():
         click.echo(f"{name}:")
-        width = max((len(entry["name"]) for entry in entries), default=0)
+        width = max([14, *(len(entry["name"]) for entry in entries)])
         for entry in entries:
-            click.echo(f"  {entry['name']:<{width}}  {entry['summary']}")
+            click.echo(f"  {entry['name']:<{width}} {entry['summary']}")
             if kind == "benchmarks":
                 click.echo("\n" + "\n".join(f"      {line}" for line in entry["documentation"].splitlines()) + "\n")
 

@@ -39,17 +39,6 @@ def time_grid(points: int, shift: float = 1.0) -> list[float]:
     return [shift * u / (1.0 + (shift - 1.0) * u) for u in uniform]
 
 
-def add_noise(data: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
-    """x_sigma for data and noise (B, ...) at sigma (B,)."""
-    s = _as_column(sigma, data)
-    return (1 - s) * data + s * noise
-
-
-def data_estimate(x: Tensor, velocity: Tensor, sigma: Tensor) -> Tensor:
-    """The data (B, ...) that `velocity` points to: x - sigma v."""
-    return x - _as_column(sigma, x) * velocity
-
-
 def ode_step(x: Tensor, velocity: Tensor, sigma: float, sigma_next: float) -> Tensor:
     """One deterministic Euler step, (B, ...) float32."""
     return x.float() + velocity.float() * (sigma_next - sigma)
@@ -233,7 +222,3 @@ def gaussian_log_prob(x: Tensor, mean: Tensor, std: float) -> Tensor:
     """
     square = ((x.detach() - mean) ** 2).flatten(1).mean(1)
     return -square / (2.0 * std * std) - math.log(std) - 0.5 * math.log(2.0 * math.pi)
-
-
-def _as_column(sigma: Tensor, like: Tensor) -> Tensor:
-    return sigma.view(-1, *([1] * (like.dim() - 1)))

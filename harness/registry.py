@@ -101,12 +101,11 @@ MODELS: Registry[Any] = Registry("model", "harness.models", hidden=("base", "loa
 JUDGES: Registry[Any] = Registry("judge", "harness.judges", hidden=("base", "vlm", "detector", "scorers"))
 """Callables `(argument: str) -> Judge`."""
 
-REWARDS: Registry[Any] = Registry("reward", "trainers.rewards", hidden=("base", "mixing", "prompts", "questions"))
+REWARDS: Registry[Any] = Registry("reward", "trainers.rewards", hidden=("base", "prompts", "questions"))
 """Callables `(**options) -> harness.rewards.Reward`."""
 
 LOSSES: Registry[Any] = Registry("loss")
-"""`trainers.grpo.losses.ImageLoss` objects: what an image loss needs, and the function. Filled on import of
-`trainers.grpo.losses`."""
+"""`trainers.grpo.losses.ImageLoss` objects: what an image loss needs, and the function."""
 LOSSES.add_lazy("grpo", "trainers.grpo.losses:GRPO")
 LOSSES.add_lazy("grpo-guard", "trainers.grpo.losses:GRPO_GUARD")
 LOSSES.add_lazy("reinforce", "trainers.grpo.losses:REINFORCE")

@@ -105,17 +105,7 @@ def rescore_source(
     found = {}
     for model, imported in benchmark.import_results(source).items():
         terms: dict[str, Terms] = {}
-        block = benchmark_block(
-            benchmark,
-            imported.prompts,
-            imported.scores,
-            judge=imported.judge,
-            terms=terms,
-            data=imported.data,
-            notes=imported.notes,
-            report=imported.report,
-            headline=imported.headline,
-        )
+        block = imported_block(benchmark, imported, terms)
         found[model] = Rescored(
             summary=summary_object(str(source), "official", protocol, model, {name: block}, max_missing),
             prompts={name: list(imported.prompts.values())},
@@ -125,6 +115,27 @@ def rescore_source(
     if not found:
         raise DataError(f"{source}: holds no results of {name}.")
     return found
+
+
+def imported_block(benchmark: Any, imported: Any, terms: dict[str, Terms] | None = None) -> dict[str, Any]:
+    """The `summary.json` block of one model's recorded results, as `Benchmark.import_results` gives them.
+
+    Args:
+        benchmark: which scores them.
+        imported: of one model.
+        terms: takes each value's terms by metric.
+    """
+    return benchmark_block(
+        benchmark,
+        imported.prompts,
+        imported.scores,
+        judge=imported.judge,
+        terms=terms,
+        data=imported.data,
+        notes=imported.notes,
+        report=imported.report,
+        headline=imported.headline,
+    )
 
 
 def write_rescored(source: Path, found: Mapping[str, Rescored], out: Path) -> list[Path]:

@@ -10,7 +10,7 @@ import gzip
 import os
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
@@ -110,12 +110,6 @@ def common_tail(a: PurePosixPath, b: PurePosixPath) -> int:
             break
         n += 1
     return n
-
-
-def closest(candidates: Sequence[Candidate], *paths: str) -> Candidate | None:
-    """The candidate whose path agrees best with one of `paths`; the first of equals."""
-    wanted = [PurePosixPath(p) for p in paths]
-    return max(candidates, key=lambda c: max(common_tail(c.path, w) for w in wanted), default=None)
 
 
 def read_limited(path: Path) -> bytes:

@@ -32,8 +32,6 @@ class Lock:
     """Of all prompts, by family."""
     first_row_prompt: str
     """The prompt whose first question the official reader loses."""
-    n_scored: int
-    """Prompts that enter the official mean of a complete run."""
 
 
 @lru_cache(maxsize=1)
@@ -57,7 +55,6 @@ def shipped_lock() -> Lock:
         n_prompts=raw["prompts"]["files"],
         ids=_ids(raw["ids"]),
         first_row_prompt=raw["quirks"]["first_row"],
-        n_scored=raw["quirks"]["prompts_scored"],
     )
 
 

@@ -15,11 +15,8 @@ class Lock:
 
     dataset: str
     """Hub id."""
-    dataset_revision: str
     columns: tuple[str, ...]
     """The columns that are read."""
-    prompt_file_sha256: str
-    """Of the upstream file with the judge prompts."""
     prompt_sha256: dict[str, str]
     """Of the joined text of each call before filling in, by `sc` and `pq`."""
 
@@ -32,8 +29,6 @@ def shipped_lock() -> Lock:
     raw = yaml.safe_load(LOCK.read_text(encoding="utf-8"))
     return Lock(
         dataset=raw["dataset"]["hub"],
-        dataset_revision=raw["dataset"]["revision"],
         columns=tuple(raw["dataset"]["columns"]),
-        prompt_file_sha256=raw["judge_script"]["sha256"],
         prompt_sha256={call: entry["sha256"] for call, entry in raw["judge_script"]["texts"].items()},
     )

@@ -14,6 +14,7 @@ from functools import lru_cache
 from benchmarks.base import check_number
 from benchmarks.micro import build
 from benchmarks.micro.build import Case
+from benchmarks.wise.variants import RANGES
 from harness import seeds
 from harness.errors import DataError
 from harness.types import Prompt
@@ -23,15 +24,8 @@ from harness.world.grammar.indirect import hints_for
 N_PER_CATEGORY = 36
 """216 prompts, one image each."""
 
-ID_RANGES: dict[str, range] = {
-    "CULTURE": range(1, 401),
-    "TIME": range(401, 521),
-    "SPACE": range(521, 641),
-    "BIOLOGY": range(641, 761),
-    "PHYSICS": range(761, 881),
-    "CHEMISTRY": range(881, 1001),
-}
-"""Prompt ids of the verified protocol by category."""
+ID_RANGES = RANGES["verified"]
+"""Prompt ids by category."""
 
 MAX_PER_CATEGORY = min(len(ids) for ids in ID_RANGES.values())
 

@@ -12,7 +12,6 @@ import yaml
 from benchmarks.tiif.taxonomy import TYPES
 
 SetName = Literal["testmini", "full"]
-SETS: tuple[SetName, SetName] = ("testmini", "full")
 
 _STEM = {"testmini": "testmini", "full": "test"}
 

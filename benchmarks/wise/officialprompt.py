@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.wise.judgeprompt import EXPLANATION, PROMPT, JudgePrompt
 from benchmarks.wise.lock import ScriptLock
-from benchmarks.wise.variants import VARIANTS, Variant
+from benchmarks.wise.variants import Variant
 from harness.errors import DataError
 from harness.images import write_atomic
 
@@ -86,11 +86,6 @@ def read_cache(path: Path, variant: Variant, lock: ScriptLock) -> JudgePrompt:
         )
     _check(prompt, lock, str(path))
     return prompt
-
-
-def extract_all(checkout: Path, locks: Mapping[str, ScriptLock]) -> dict[Variant, JudgePrompt]:
-    """The prompts of all variants whose script is in an upstream checkout."""
-    return {v: extract(checkout / locks[v].path, locks[v]) for v in VARIANTS if (checkout / locks[v].path).is_file()}
 
 
 def _check(prompt: JudgePrompt, lock: ScriptLock, where: str) -> None:

@@ -114,7 +114,7 @@ def summarise(
         views["bagel"] = View(part_of=part_of, weights=dict.fromkeys(CATEGORIES, 1 / 6), join=unweighted)
     rows, incomplete = [], []
     for name, view in views.items():
-        total = _joined(name, view, own, variant, protocol)
+        total = _joined(view, own, variant, protocol)
         why = _why_not(name, counts, protocol)
         rows.append(_total(f"overall/{name}", total, counts, why))
         if why and total.value is not None:
@@ -181,7 +181,7 @@ class _Joined:
     n_missing: int
 
 
-def _joined(name: str, view: View, own: Sequence[Tally], variant: Variant, protocol: Protocol) -> _Joined:
+def _joined(view: View, own: Sequence[Tally], variant: Variant, protocol: Protocol) -> _Joined:
     parts: dict[str, list[Tally]] = {part: [] for part in view.weights}
     for prompt in own:
         part = view.part_of(prompt)

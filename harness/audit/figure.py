@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.audit.pilot import SECTION as REWARDS
 from harness.audit.table import Audit, Row
+from harness.registry import resolve
 from harness.stats import CalibrationBin
 
 BLUE, ORANGE, GREY = "#2563a8", "#d97706", "#6b7280"
@@ -45,8 +46,6 @@ def _reliability(audit: Audit, out: Path) -> list[Path]:
     calibration = audit.sections.get("calibration")
     if calibration is None or not calibration.details.get("reliability"):
         return []
-    from reports.plots import reliability_diagram
-
     bins = [CalibrationBin(**b) for b in calibration.details["reliability"]]
     found = {row.measure: row for row in calibration.rows}
     error, right = found["calibration error (RMS)"], found["right answers"]
@@ -54,7 +53,8 @@ def _reliability(audit: Audit, out: Path) -> list[Path]:
     if error.value is not None and error.low is not None and error.high is not None and right.value is not None:
         note += f" RMS error {error.value:.3f} [{error.low:.3f}, {error.high:.3f}]; right answers {right.value:.3f}."
     title = f"Judge {audit.judge}: calibration"
-    return reliability_diagram(bins, out / "reliability", title=title, note=note, outcome="share where yes is right")
+    draw = resolve("reports.plots:reliability_diagram")
+    return list(draw(bins, out / "reliability", title=title, note=note, outcome="share where yes is right"))
 
 
 def _panels(audit: Audit) -> list[Callable[[Any], None]]:

@@ -48,7 +48,8 @@ def command(
     """
     import os
 
-    from harness.lmeval.evaluate import DEFAULT, TextConfig, evaluate_text, lm_eval_version
+    from harness.lmeval.evaluate import DEFAULT, TextConfig, evaluate_text
+    from harness.lmeval.results import lm_eval_version
 
     load_plugins(plugins)
     lm_eval_version()

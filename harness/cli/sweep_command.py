@@ -99,7 +99,7 @@ def _table(
     as_json: bool,
 ) -> int:
     from harness.sweep.cells import part
-    from harness.sweep.papertables import show, table_sweep, write_report
+    from reports.paper.sweep import show, table_sweep, write_report
 
     sweep = table_sweep(name, out, models)
     if dry_run:

@@ -5,8 +5,8 @@ and ends with the exclusivity question: exactly so many objects in all. Without 
 objects until every other question is answered yes. The quality list holds every measurable quality question of the
 world. All questions are of the verifier's grammar, and a right picture answers yes to each of them.
 
-The questions are stored with the text when a prompt is drawn: `training_prompts` and the micro edition of `dvtest` put
-them into `Prompt.meta`. Prompts written by hand are read back into specs by `reading`.
+The questions are stored with the text when a prompt is drawn: `draw` and the micro edition of `dvtest` put them into
+`Prompt.meta`. Prompts written by hand are read back into specs by `reading`.
 """
 
 from __future__ import annotations
@@ -111,6 +111,8 @@ def draw(
 ) -> Drawn:
     """The prompt number `index` of a seed; depends on nothing else. 0.4 ms.
 
+    Two prompts may ask for the same thing: groups belong to ids, not to texts.
+
     Args:
         seed: of the list of prompts.
         index: place in it, from 0.
@@ -156,23 +158,3 @@ def _check(what: str, given: Sequence[str] | None, known: Any) -> None:
     for name in given:
         if name not in known:
             raise unknown_name(what, name, known)
-
-
-def training_prompts(
-    n: int,
-    seed: int = 0,
-    *,
-    start: int = 0,
-    kinds: Sequence[str] | None = None,
-    styles: Sequence[Style] | None = None,
-) -> list[Prompt]:
-    """Prompts `start` .. `start + n - 1` of the endless training list of `seed`, with their DVReward questions.
-
-    Ids are `micro-train/SEED/INDEX`. Prompt i is a function of (seed, i, kinds, styles) alone, so any stretch of the
-    list can be made anywhere; see `draw` for the mix and `make_prompt` for `meta`. Two prompts may ask for the same
-    thing: groups belong to ids, not to texts. About 2,000 prompts a second.
-
-    Raises:
-        ConfigError: unknown kind or style.
-    """
-    return [draw(seed, i, split="train", kinds=kinds, styles=styles).prompt for i in range(start, start + n)]

@@ -21,6 +21,7 @@ from harness.decompose.outcome import Decomposer, Outcome, entry
 from harness.decompose.replies import UnusableReply
 from harness.errors import HarnessError, JudgeError
 from harness.judges.vlm.loop import LoopThread
+from harness.judges.vlm.outcome import gather
 from harness.judges.vlm.target import Target
 from harness.judges.vlm.transport import CallFailed
 from harness.plan import content_hash
@@ -107,7 +108,7 @@ class ModelDecomposer(Decomposer):
             for text in waiting:
                 done(await self._decompose(text))
 
-        await _all([worker() for _ in range(min(self._target.concurrency, len(texts)))])
+        await gather([worker() for _ in range(min(self._target.concurrency, len(texts)))])
 
     async def _decompose(self, text: str) -> Outcome:
         work = _Work(text)
@@ -133,7 +134,7 @@ class ModelDecomposer(Decomposer):
         questions = await self._ask(
             work, attempt, "questions", replies.questions, LIST_TOKENS, prompt=work.text, facts=listed
         )
-        found = await _all([self._check(work, attempt, question) for question in questions])
+        found = await gather([self._check(work, attempt, question) for question in questions])
         for question, (verdict, _) in zip(questions, found, strict=True):
             if not verdict.is_valid:
                 work.rejected.append({"question": question, "reason": verdict.reason})
@@ -211,18 +212,6 @@ class ModelDecomposer(Decomposer):
     def close(self) -> None:
         """Ends the connections."""
         self._loop.stop(self._chat.aclose())
-
-
-async def _all(coroutines: Sequence[Any]) -> list[Any]:
-    """Every result, in order; the first failure ends the others, and none is left behind."""
-    tasks = [asyncio.ensure_future(c) for c in coroutines]
-    try:
-        return list(await asyncio.gather(*tasks))
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise
 
 
 def _meanings(dimensions: dict[str, str]) -> str:

@@ -82,11 +82,6 @@ class TransformersJudge(LocalJudge):
                 raise JudgeError(f"{self.model}: {error}.") from None
         return self._loaded, self._tokens
 
-    @property
-    def yes_no_tokens(self) -> YesNoTokens:
-        """Ids of all spellings of yes and no in the model's vocabulary."""
-        return self._ensure()[1]
-
     def close(self) -> None:
         """Lets go of the weights."""
         super().close()

@@ -43,7 +43,7 @@ def on_ray(cells: Sequence[Cell], jobs: int) -> Iterator[Outcome]:
     try:
         import ray
     except ImportError:
-        raise ConfigError("--executor ray needs Ray: pip install -e '.[ray]'.") from None
+        raise ConfigError("--executor ray needs Ray: pip install -c constraints.txt -e '.[ray]'.") from None
 
     started_here = not ray.is_initialized()
     if started_here:

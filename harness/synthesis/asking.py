@@ -14,11 +14,6 @@ def is_are(entity: Entity) -> str:
     return "are" if entity.is_plural else "is"
 
 
-def does_do(entity: Entity) -> str:
-    """The auxiliary that agrees with the entity."""
-    return "do" if entity.is_plural else "does"
-
-
 def _upper(text: str) -> str:
     return text[:1].upper() + text[1:]
 
@@ -67,11 +62,6 @@ def of_entity(entity: Entity) -> Iterator[Asked]:
 def relation(a: Entity, name: str, b: Entity) -> Asked:
     """Whether `a` stands in a spatial relation to `b`."""
     return Asked(f"{_upper(is_are(a))} {a.definite} {name} {b.definite}?", "Spatial", (a.mention, name, b.mention))
-
-
-def region(a: Entity, phrase: str) -> Asked:
-    """Whether `a` is in a region of the picture."""
-    return Asked(f"{_upper(is_are(a))} {a.definite} {phrase}?", "Spatial", (a.mention, phrase))
 
 
 def doing(a: Entity, what: str, verbs: str) -> Asked:

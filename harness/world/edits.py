@@ -6,14 +6,13 @@ of the source fits, and all that it does not mention stays as it is (a replaced 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from harness.errors import DataError
-from harness.world.grammar.facts import RELATION_PHRASES, described, noun, with_article
+from harness.world.grammar.facts import RELATION_PHRASES, noun, with_article
 from harness.world.grammar.spec import HELD_OUT, PLACES, Description, Split, split_of_text
 from harness.world.scene import BACKGROUNDS, COLOURS, GRID, N_CELLS, SHAPES, SIZES, Scene, SceneObject
 
@@ -169,63 +168,6 @@ def instruction(rng: np.random.Generator, request: EditRequest) -> str:
     options = _templates(request)
     text = options[int(rng.integers(len(options)))]
     return f"please {text}" if rng.random() < 0.1 else text
-
-
-_COLOUR = f"({'|'.join(COLOURS)})"
-_BACKGROUND = f"({'|'.join(BACKGROUNDS)})"
-_THE, _NEW = r"the (?P<the>(?:\w+ ){0,3}?\w+)", r"an? (?P<new>(?:\w+ ){0,3}?\w+)"
-_PLACE = f"the (?P<place>{'|'.join(PLACES.values())})"
-_BESIDE = rf"(?P<relation>{'|'.join(RELATION_PHRASES)}) the (?P<anchor>(?:\w+ ){{0,3}}?\w+)"
-_READERS = [
-    (kind, re.compile(pattern))
-    for kind, pattern in (
-        ("background", rf"(?:change the background to|make the background) (?P<background>{_BACKGROUND})"),
-        ("background", rf"use a (?P<background>{_BACKGROUND}) background"),
-        ("recolour", rf"change the colour of {_THE} to (?P<colour>{_COLOUR})"),
-        ("recolour", rf"(?:make|paint|turn) {_THE} (?P<colour>{_COLOUR})"),
-        ("replace", rf"replace {_THE} (?:with|by) {_NEW}"),
-        ("replace", rf"swap {_THE} for {_NEW}"),
-        ("replace", rf"turn {_THE} into {_NEW}"),
-        ("remove", rf"(?:remove|delete|erase|take away) {_THE}"),
-        ("move", rf"(?:move|shift) {_THE} to {_PLACE}"),
-        ("move", rf"(?:move|shift) {_THE} {_BESIDE}"),
-        ("add", rf"(?:add|put|insert|draw) {_NEW} in {_PLACE}"),
-        ("add", rf"(?:add|put|insert|draw) {_NEW} {_BESIDE}"),
-        ("add", rf"(?:add|put|insert|draw) {_NEW}"),
-    )
-]
-
-
-def _request(kind: str, words: dict[str, str]) -> EditRequest | None:
-    fields: dict[str, object] = {}
-    for group, name in (("the", "subject"), ("new", "new"), ("anchor", "anchor")):
-        if group in words:
-            fields[name] = described(words[group])
-            if fields[name] is None:
-                return None
-    if "place" in words:
-        fields["place"] = next(cell for cell, name in PLACES.items() if name == words["place"])
-    if "colour" in words:
-        fields["colour"] = COLOURS.index(words["colour"])
-    if "background" in words:
-        fields["background"] = BACKGROUNDS.index(words["background"])
-    if "relation" in words:
-        fields["relation"] = RELATION_PHRASES.index(words["relation"])
-    new = fields.get("new")
-    if isinstance(new, Description) and (new.shape is None or new.colour is None):
-        return None
-    return EditRequest(kind, **fields)  # type: ignore[arg-type]
-
-
-def request_of(text: str) -> EditRequest | None:
-    """The request behind an instruction of this grammar, or None for other text."""
-    plain = " ".join(text.lower().replace(".", " ").replace("please ", "").split())
-    for kind, pattern in _READERS:
-        match = pattern.fullmatch(plain)
-        request = _request(kind, {k: v for k, v in match.groupdict().items() if v}) if match else None
-        if request is not None:
-            return request
-    return None
 
 
 def canonical(request: EditRequest) -> str:

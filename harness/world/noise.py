@@ -56,11 +56,6 @@ class NoiseModel:
             if not is_fine:
                 raise ConfigError(f"Verifier noise: {name} is {getattr(self, name)}; expected {expected}.")
 
-    @property
-    def is_clean(self) -> bool:
-        """Whether this model changes nothing."""
-        return replace(self, seed=0) == NoiseModel()
-
     def view(self, image: npt.NDArray[np.uint8], image_id: str) -> npt.NDArray[np.uint8]:
         """(48, 48, 3) uint8 as the weak eye sees it: averaged down to `resolution`, then smoothly enlarged.
 

@@ -122,7 +122,6 @@ class Perception:
     """Components from the largest to the smallest."""
     background: Floats
     """(4,) probabilities; the rest is `none of them`."""
-    background_rgb: Floats
     background_distance: float
     """Distance of the background from the nearest known one."""
     background_deviation: float
@@ -394,7 +393,6 @@ def _perceive(images: npt.NDArray[np.uint8], c: ParserConstants) -> list[Percept
         Perception(
             objects=tuple(o for o, image in zip(found, comps.image, strict=True) if image == b),
             background=known[b],
-            background_rgb=background[b],
             background_distance=float(apart[b].min()),
             background_deviation=float(deviation[b]),
             speck_px=float(speck[b]),

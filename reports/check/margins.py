@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from harness.errors import ConfigError, near_misses
 from harness.terms import Terms
 
-DEFAULT_MARGIN = 0.02
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Margin:

@@ -58,7 +58,7 @@ class RunDetails:
         self._scores = RecordFile(run.path / "scores.jsonl", ScoreLine, is_derived=True)
         self._scales: set[tuple[str, str]] = set()
         self._generations.index(catalogue.rows)
-        self.n_judgements = self._judgements.index(catalogue.rows, self._scales)
+        self._judgements.index(catalogue.rows, self._scales)
         self._scores.index(catalogue.rows)
         self._adapters: dict[str, Adapter] = {}
         self._thumbs: dict[str, int] = {}

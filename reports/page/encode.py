@@ -37,11 +37,6 @@ def packed(value: Any) -> str:
     return base64.b64encode(gzip.compress(json_text(value), compresslevel=6, mtime=0)).decode()
 
 
-def data_uri(data: bytes, kind: str = "image/webp") -> str:
-    """`data:` address of bytes."""
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
-
-
 def csp_hash(text: str) -> str:
     """The source expression that allows exactly this inline script or style."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -114,13 +114,6 @@ def test_sde_samplers_keep_the_marginal_of_a_gaussian_flow(sampler: flow.Sampler
     assert x.std().item() == pytest.approx(0.5, abs=0.02)
 
 
-def test_noise_and_estimate_invert_each_other() -> None:
-    data, noise, sigma = torch.randn(5, 9, 4), torch.randn(5, 9, 4), torch.linspace(0.1, 1.0, 5)
-    x = flow.add_noise(data, noise, sigma)
-    torch.testing.assert_close(flow.data_estimate(x, noise - data, sigma), data)
-    assert torch.equal(flow.add_noise(data, noise, torch.ones(5)), noise)
-
-
 def test_no_guidance_up_to_scale_one() -> None:
     v = torch.randn(2, 9, 4)
     assert flow.guide(v, None, None, text_scale=1.0, image_scale=3.0) is v

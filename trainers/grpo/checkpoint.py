@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from harness.errors import StoreError
+from harness.folders import replaced_folder
 from trainers.grpo.parallel import whole_tensor
 
 FOLDER = "checkpoints"
@@ -58,17 +58,9 @@ def collect(
 
 def write_trainer_state(folder: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
     """Adds the trainer's part to a checkpoint folder, in one rename."""
-    new = Path(tempfile.mkdtemp(prefix=".trainer-", dir=folder))
-    try:
+    with replaced_folder(folder / _TRAINER) as new:
         save_file(dict(tensors), new / _TENSORS)
         (new / _STATE).write_text(json.dumps(state, indent=2) + "\n")
-        new.chmod(0o755)
-        target = folder / _TRAINER
-        if target.exists():
-            shutil.rmtree(target)
-        new.replace(target)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
 
 
 def read_state(folder: Path) -> dict[str, Any]:

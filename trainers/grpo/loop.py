@@ -101,7 +101,7 @@ class Trainer:
             metrics |= check_failures(scored, self.config.reward.max_failed)
             earned = self._credit(scored, groups, well_formed, before)
             advantages = self._advantages(earned, groups)
-        metrics |= self._reward_metrics(samples, scored, groups, earned, before)
+        metrics |= self._reward_metrics(scored, groups, earned, before)
         metrics |= text_statistics(drawn, self.parallel)
         own_groups = [s.group for d in drawn for s in d.samples]
         metrics["images/group_diversity"] = group_diversity([i for d in drawn for i in d.images], own_groups)
@@ -276,7 +276,6 @@ class Trainer:
 
     def _reward_metrics(
         self,
-        samples: Sequence[Sample],
         scored: Sequence[Scored],
         groups: Ints,
         earned: Credit,

@@ -70,7 +70,7 @@ def _steps(
         if log is not None:
             stack.enter_context(log)
         if trainer.step == 0:
-            _look(trainer, out_dir, log, report)
+            _look(trainer, out_dir, log)
         try:
             while trainer.step < config.steps:
                 if parallel.any(stop.requested):
@@ -83,7 +83,7 @@ def _steps(
                 is_last = trainer.step == config.steps
                 if is_last or trainer.step % config.checkpoint_every == 0:
                     folder = trainer.save(out_dir, info)
-                _look(trainer, out_dir, log, report, is_last=is_last)
+                _look(trainer, out_dir, log, is_last=is_last)
         except KeyboardInterrupt:
             if trainer.step > 0:
                 trainer.save(out_dir, info)
@@ -97,7 +97,6 @@ def _look(
     trainer: Trainer,
     out_dir: Path,
     log: MetricsLog | None,
-    report: Callable[[dict[str, Any]], None] | None,
     *,
     is_last: bool = False,
 ) -> None:

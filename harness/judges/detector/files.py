@@ -24,7 +24,6 @@ from harness.judges.detector.keymap import edition_of
 if TYPE_CHECKING:
     from torch import Tensor
 
-DEFAULT_CACHE = Path("~/.cache/ummbench/geneval-detector")
 _KIND = "ummbench geneval detector"
 _PICKLES = (".pth", ".pt", ".bin")
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from harness.errors import PolicyError
+from harness.folders import replaced_folder
 from harness.models.micro import tokenizer
 from harness.models.micro.network import MicroNetwork, NetworkConfig
 
@@ -65,28 +64,12 @@ def save_checkpoint(
         "base": base,
         "training": training,
     }
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with replaced_folder(folder) as new:
         save_file(state, new / WEIGHTS)
+        (new / WEIGHTS).chmod(0o644)
         (new / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
         for name, text in (extra_files or {}).items():
             (new / name).write_text(text)
-        new.chmod(0o755)
-        (new / WEIGHTS).chmod(0o644)
-        _replace(new, folder)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-
-
-def _replace(new: Path, folder: Path) -> None:
-    if folder.exists():
-        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-        folder.replace(old)
-        new.replace(folder)
-        shutil.rmtree(old)
-    else:
-        new.replace(folder)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -10,8 +10,6 @@ FOLDER/transformer/...                        all weights trained: what `from_pr
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +19,7 @@ import torch
 from torch import Tensor
 
 from harness.errors import ConfigError, PolicyError
+from harness.folders import replaced_folder
 from harness.models.sd3 import lora
 from harness.models.sd3.loading import Loaded, load_pipeline
 from harness.models.sd3.policy import ADAPTER, SD3Policy
@@ -142,7 +141,8 @@ def _write_on_first(folder: Path, write: Callable[[Path], None], policy: SD3Poli
     distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
     policy.fingerprint  # noqa: B018 - a collective call where parameters are sharded; kept for the manifest
     if not distributed or torch.distributed.get_rank() == 0:
-        _replace_folder(folder, write)
+        with replaced_folder(folder) as new:
+            write(new)
     # Sharded weights are gathered by all processes, which then wait here; replicated ones are written by one caller.
     if distributed and any(hasattr(p, "full_tensor") for p in policy.transformer.parameters()):
         torch.distributed.barrier()
@@ -183,20 +183,3 @@ def _write_all(folder: Path, policy: SD3Policy, weights: dict[str, Tensor], trai
 
 def _write_json(path: Path, data: dict[str, Any]) -> None:
     path.write_text(json.dumps(data, indent=2) + "\n")
-
-
-def _replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        write(new)
-        new.chmod(0o755)
-        if folder.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-            folder.replace(old)
-            new.replace(folder)
-            shutil.rmtree(old)
-        else:
-            new.replace(folder)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)

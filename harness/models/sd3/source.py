@@ -174,7 +174,9 @@ def _snapshot(repo: str, revision: str | None, model: str, leave_out: Sequence[s
 
 def not_installed(model: str, error: ImportError) -> PolicyError:
     """What to say where a library is missing."""
-    return PolicyError(f"{model} needs {error.name or 'diffusers'}. Install it with: pip install -e '.[train]'")
+    return PolicyError(
+        f"{model} needs {error.name or 'diffusers'}. Install it with: pip install -c constraints.txt -e '.[train]'"
+    )
 
 
 def weight_files(source: Source, component: str) -> list[Path]:

@@ -70,7 +70,6 @@ def lock_of(rows=TABLE, texts=TEXTS):
         n_prompts=len(texts),
         ids=tuple(texts),
         first_row_prompt="first9",
-        n_scored=len(texts) - 1,
     )
 
 

@@ -7,7 +7,7 @@ from benchmarks.dpg.grid import boxes
 from benchmarks.dpg.importer import JUDGE
 from benchmarks.dpg.resultfiles import item_of_path, read_details, read_results
 from harness.errors import DataError
-from harness.summary import benchmark_block
+from harness.rescore import imported_block
 
 from . import literal
 from .synthetic import TABLE, benchmark, write_data
@@ -74,17 +74,11 @@ def renamed(monkeypatch, tmp_path):
     return build
 
 
-def block(bench, imported):
-    return benchmark_block(
-        bench, imported.prompts, imported.scores, judge=imported.judge, data=imported.data, report=imported.report
-    )
-
-
 def test_answers_give_the_recorded_total_and_categories(renamed, folder):
     bench = renamed()
     (name,) = found = bench.import_results(folder)
     imported = found[name]
-    values = {k: v["value"] for k, v in block(bench, imported)["values"].items()}
+    values = {k: v["value"] for k, v in imported_block(bench, imported)["values"].items()}
     assert name == "images"
     assert imported.judge == JUDGE
     assert imported.data.startswith("dpg@")
@@ -96,7 +90,7 @@ def test_answers_give_the_recorded_total_and_categories(renamed, folder):
 
 def test_the_first_prompt_is_dropped_not_missing(renamed, folder):
     bench = renamed()
-    result = block(bench, bench.import_results(folder)["images"])
+    result = imported_block(bench, bench.import_results(folder)["images"])
     assert result["n_missing"] == 0
     assert result["values"]["overall"]["prompts_failed"].keys() == {"dpg/first9"}
     assert result["values"]["overall"]["complete"]
@@ -105,7 +99,7 @@ def test_the_first_prompt_is_dropped_not_missing(renamed, folder):
 def test_corrected_is_computed_from_answers_where_they_are_all_there(renamed, folder):
     bench = renamed("corrected")
     imported = bench.import_results(folder)["images"]
-    values = block(bench, imported)["values"]
+    values = imported_block(bench, imported)["values"]
     assert values["overall"]["value"] is None  # question 1 of the first prompt was never asked
     assert values["partial_overall"]["value"] == pytest.approx(100 * (0.5 * (3 / 4 + 1 / 4) + 0.5 * (1 + 1 / 2)) / 2)
     assert imported.report["missing"] == []
@@ -115,7 +109,7 @@ def test_a_results_file_alone_gives_the_official_total_without_the_table(renamed
     (folder / "dpg-bench_1_results_detail.txt").unlink()
     bench = renamed(data=False)
     imported = bench.import_results(folder)["images"]
-    values = block(bench, imported)["values"]
+    values = imported_block(bench, imported)["values"]
     assert list(values) == ["overall"]
     assert values["overall"]["complete"]
     assert values["overall"]["value"] == pytest.approx(imported.report["recorded"]["overall"])
@@ -131,7 +125,7 @@ def test_a_results_file_alone_is_refused_under_corrected(renamed, folder):
 
 def test_a_detail_file_alone_needs_the_table(renamed, folder):
     (folder / "dpg-bench_1_results.txt").unlink()
-    assert block(renamed(), renamed().import_results(folder)["images"])["values"]["overall"]["n"] == 2
+    assert imported_block(renamed(), renamed().import_results(folder)["images"])["values"]["overall"]["n"] == 2
     with pytest.raises(DataError, match="only be scored with the question table"):
         renamed(data=False).import_results(folder)
 
@@ -150,7 +144,7 @@ def test_missing_extra_and_repeated_items_are_reported(renamed, tmp_path):
         "The results file has no summary",
         "Categories are not recorded in a form that can be recomputed.",
     ]
-    overall = block(renamed(), imported)["values"]["overall"]
+    overall = imported_block(renamed(), imported)["values"]["overall"]
     assert (overall["value"], overall["n"], overall["n_missing"]) == (75.0, 1, 1)
     assert overall["note"] == "incomplete: 1 of 2 prompts are scored"
 
@@ -166,7 +160,7 @@ def test_an_interrupted_run_has_missing_answers(renamed, folder):
     path = folder / "dpg-bench_1_results_detail.txt"
     path.write_bytes(b"\n".join(path.read_bytes().split(b"\n")[:-2]))
     imported = renamed().import_results(folder)["images"]
-    overall = block(renamed(), imported)["values"]["overall"]
+    overall = imported_block(renamed(), imported)["values"]["overall"]
     assert (overall["n"], overall["n_missing"]) == (1, 1)
 
 
@@ -182,7 +176,7 @@ def test_other_questions_are_reported_and_do_not_count(renamed, folder):
     path.write_bytes(path.read_bytes().replace(b"7 2?", b"7 two?"))
     imported = renamed().import_results(folder)["images"]
     assert imported.report["other_questions"] == ["7"]
-    assert block(renamed(), imported)["values"]["overall"]["n_missing"] == 1
+    assert imported_block(renamed(), imported)["values"]["overall"]["n_missing"] == 1
 
 
 def test_only_the_exact_word_is_a_yes(renamed, folder):
@@ -191,7 +185,7 @@ def test_only_the_exact_word_is_a_yes(renamed, folder):
     assert text.count(b", yes\n") > 0
     path.write_bytes(text.replace(b", yes\n", b", Yes\n"))
     (folder / "dpg-bench_1_results.txt").unlink()
-    values = block(renamed(), renamed().import_results(folder)["images"])["values"]
+    values = imported_block(renamed(), renamed().import_results(folder)["images"])["values"]
     assert values["overall"]["value"] == 0.0
 
 

@@ -14,7 +14,6 @@ from benchmarks.geneval import GenEval, GenEvalOptions
 from benchmarks.micro import dpg, gedit, geneval, tiif, wise
 from benchmarks.tiif import TIIF, TIIFOptions
 from benchmarks.wise import WISE, WISEOptions
-from benchmarks.wise.variants import RANGES
 from harness.images import ref_of_image
 from harness.judges.micro import MicroJudge
 from harness.judging import call_id, records_of
@@ -113,7 +112,3 @@ def test_unchanged_sources_keep_everything_but_change_nothing() -> None:
     table = _table(_adapter("gedit"), _scenes("gedit", right=False))
     assert table["overall/PQ"] == pytest.approx(10.0)
     assert table["overall/SC"] < 7.0
-
-
-def test_ids_of_the_micro_edition_are_in_the_ranges_of_the_verified_protocol() -> None:
-    assert RANGES["verified"] == wise.ID_RANGES

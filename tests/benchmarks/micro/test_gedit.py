@@ -10,11 +10,11 @@ import pytest
 from benchmarks.micro import gedit
 from benchmarks.micro.gedit import EditCase
 from harness.errors import DataError
-from harness.world.edits import request_of
 from harness.world.grammar import fact_of, holds
 from harness.world.plan import plan_words
 from harness.world.scene import BACKGROUNDS, COLOURS, SIZE_PX, SIZES, Scene
 from tests.benchmarks.micro.support import look, rng, says_yes
+from tests.harness.world.edit_reading import request_of
 
 CASES = gedit.cases()
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from benchmarks.wise import WISE, WISEOptions, calculate
 from benchmarks.wise.variants import CATEGORIES
 from harness.errors import DataError
-from harness.summary import benchmark_block
+from harness.rescore import imported_block
 
 from .synthetic import benchmark, data_files, lock_of, score_lines, write_data
 
@@ -27,15 +27,7 @@ def write(folder, **files):
 
 
 def values_of(bench, imported):
-    block = benchmark_block(
-        bench,
-        imported.prompts,
-        imported.scores,
-        judge=imported.judge,
-        data=imported.data,
-        notes=imported.notes,
-        report=imported.report,
-    )
+    block = imported_block(bench, imported)
     return {k: v["value"] for k, v in block["values"].items()}, block
 
 

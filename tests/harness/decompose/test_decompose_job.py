@@ -12,7 +12,7 @@ import pytest
 from harness.cli.main import main
 from harness.decompose.exact import MicroDecomposer
 from harness.decompose.job import Job, read_items
-from harness.decompose.micro import training_prompts
+from harness.decompose.micro import draw
 from harness.progress import Silent
 from tests.harness.judges.servers import Drop, as_json, error, serving
 
@@ -236,10 +236,14 @@ def test_a_dry_run_counts_and_writes_nothing(tmp_path, capsys, prompts, model, s
     assert not (tmp_path / "q").exists() and not model.requests
 
 
+def training_prompts():
+    return [draw(8, i, split="train").prompt for i in range(30)]
+
+
 @pytest.fixture
 def micro_prompts(tmp_path):
     path = tmp_path / "micro.txt"
-    texts = [p.text for p in training_prompts(30, 8)]
+    texts = [p.text for p in training_prompts()]
     path.write_text("\n".join([*texts[:10], "a photo of a dog", *texts[10:], texts[0]]))
     return path
 
@@ -253,7 +257,7 @@ def test_micro_decomposition_is_exact_and_byte_identical(tmp_path, capsys, micro
     for name in files:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     records = lines(tmp_path / "a" / "records.jsonl")
-    expected = {p.text: p.meta for p in training_prompts(30, 8)}
+    expected = {p.text: p.meta for p in training_prompts()}
     assert len(records) == 31 and records[-1]["prompt"] == records[0]["prompt"]
     for record in records:
         drawn = {q["question"] for q in expected[record["prompt"]]["semantic_questions"]}

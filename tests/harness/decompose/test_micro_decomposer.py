@@ -61,9 +61,10 @@ def test_every_kind_and_style_occurs_by_default(drawn):
     assert collections.Counter(d.prompt.meta["style"] for d in drawn) == dict.fromkeys(STYLES, 24)
 
 
-def test_a_stretch_of_the_list_is_the_same_wherever_it_starts():
-    assert micro.training_prompts(6, 5, start=4) == micro.training_prompts(10, 5)[4:]
-    assert micro.training_prompts(5, 5) != micro.training_prompts(5, 6)
+def test_a_prompt_is_a_function_of_seed_and_place():
+    assert micro.draw(5, 4) == micro.draw(5, 4)
+    assert len({micro.draw(seed, i).prompt.id for seed in (5, 6) for i in (4, 5)}) == 4
+    assert micro.draw(5, 4).spec != micro.draw(6, 4).spec
 
 
 def test_training_and_benchmark_prompts_come_from_disjoint_splits(drawn):
@@ -72,7 +73,7 @@ def test_training_and_benchmark_prompts_come_from_disjoint_splits(drawn):
 
 
 def test_kinds_and_styles_can_be_chosen():
-    made = micro.training_prompts(40, 0, kinds=["single", "count"], styles=["photo"])
+    made = [micro.draw(0, i, kinds=["single", "count"], styles=["photo"]).prompt for i in range(40)]
     assert {p.meta["kind"] for p in made} == {"single", "count"}
     assert {p.meta["style"] for p in made} == {"photo"}
     assert all(p.text.split()[0] in ("a", "an") for p in made)
@@ -80,11 +81,11 @@ def test_kinds_and_styles_can_be_chosen():
 
 def test_an_unknown_kind_is_refused_with_the_near_miss():
     with pytest.raises(ConfigError, match="Did you mean 'single'"):
-        micro.training_prompts(1, kinds=["singel"])
+        micro.draw(0, 0, kinds=["singel"])
     with pytest.raises(ConfigError, match="wording style"):
-        micro.training_prompts(1, styles=["brief"])  # type: ignore[list-item]
+        micro.draw(0, 0, styles=["brief"])  # type: ignore[list-item]
     with pytest.raises(ConfigError, match="No kind of prompt is left"):
-        micro.training_prompts(1, kinds=[])
+        micro.draw(0, 0, kinds=[])
 
 
 def test_difficulty_follows_the_number_of_semantic_questions(drawn):

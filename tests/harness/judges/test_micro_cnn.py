@@ -17,13 +17,13 @@ from harness.judges.micro_cnn import FOLDER, MicroCnnJudge, load
 from harness.judges.micro_cnn.corpus import (
     OTHER_BACKGROUND,
     draw,
-    measured_quality,
     of_scenes,
     prompted_scene,
     random_scene,
 )
 from harness.judges.micro_cnn.evaluate import bench_cases
 from harness.judges.micro_cnn.evaluate import evaluate as evaluate_weights
+from harness.judges.micro_cnn.quality import measured_quality
 from harness.judges.micro_cnn.reader import Reading, answer, believe, detections, n_distribution
 from harness.progress import Silent
 from harness.types import Question
@@ -140,10 +140,9 @@ def test_measured_quality_notices_full_damage(how, lost):
     presence[0, [0, 4]] = presence[1, 8] = 1
     clean = render_float(scenes, [1, 2])
     damaged = degrade(render(scenes, [1, 2]), how, [5, 6], strength=1.0) / 255.0
-    background = np.array([0, 2])
     names = list(QUALITY_QUESTIONS)
-    assert measured_quality(clean, clean, presence, background).all()
-    assert not measured_quality(damaged, clean, presence, background)[:, names.index(lost)].any()
+    assert measured_quality(clean, clean, presence).all()
+    assert not measured_quality(damaged, clean, presence)[:, names.index(lost)].any()
 
 
 def test_drawn_batches_have_all_sorts_and_depend_on_the_generator_alone():

@@ -16,8 +16,9 @@ from lm_eval.api.registry import get_model
 from harness.cli.eval_text_command import command
 from harness.errors import ConfigError, StoreError
 from harness.lmeval import build
-from harness.lmeval.evaluate import DEFAULT, TASKS, TextConfig, evaluate_text, task_result
+from harness.lmeval.evaluate import DEFAULT, TASKS, TextConfig, evaluate_text
 from harness.lmeval.model import UmmbenchLM
+from harness.lmeval.results import task_result
 from harness.models.load import load_policy
 from harness.stats import paired_difference
 from harness.world.grammar import Spec, satisfies

@@ -61,12 +61,13 @@ def test_stop_ends_running_commands_and_starts_no_more():
 
 
 def test_local_executor_runs_as_many_cells_at_once_as_asked(tmp_path, monkeypatch):
-    running, most = set(), []
+    running, most, both = set(), [], threading.Barrier(2, timeout=60)
 
     def fake(cell, step, threads, stop):
         running.add(cell.label)
         most.append(len(running))
-        time.sleep(0.05)
+        if cell.label in ("c0/seed-0", "c1/seed-0"):
+            both.wait()
         running.discard(cell.label)
         return 0 if cell.label != "c2/seed-0" else 1
 
@@ -83,7 +84,8 @@ def test_interrupting_the_consumer_stops_the_rest(tmp_path, monkeypatch):
 
     def fake(cell, step, threads, stop):
         begun.append(cell.label)
-        time.sleep(0.05)
+        while len(begun) > 1 and not stop.requested:
+            time.sleep(0.01)
         return 0
 
     monkeypatch.setattr(cell_module, "_run_step", fake)
@@ -92,11 +94,11 @@ def test_interrupting_the_consumer_stops_the_rest(tmp_path, monkeypatch):
     next(stream)
     with pytest.raises(KeyboardInterrupt):
         stream.throw(KeyboardInterrupt())
-    assert len(begun) < 20
+    assert len(begun) <= 2
 
 
 def test_ray_executor_runs_cells_in_workers_and_reports_failures(tmp_path):
-    ray = pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
+    ray = pytest.importorskip("ray", reason="Ray is not installed: pip install -c constraints.txt -e '.[ray]'")
     good = Step(name="eval-x", settings=EVAL, model="micro")
     bad = Step(name="eval-x", settings=EVAL, model="no-such-model")
     cells = [*cells_of(tmp_path / "a", good), *cells_of(tmp_path / "b", bad)]

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from edit_reading import request_of
 from world_cases import one
 
 from harness.errors import DataError
@@ -12,7 +13,6 @@ from harness.world.edits import (
     apply,
     canonical,
     find,
-    request_of,
     sample_edit,
 )
 from harness.world.grammar import HELD_OUT, Description

@@ -17,7 +17,6 @@ def _answers(noise, p, n=4000):
 
 def test_the_default_model_changes_nothing():
     noise = NoiseModel()
-    assert noise.is_clean
     assert noise.answer(0.37, "a", "b") == 0.37
     images = render(layouts()[:3], range(3))
     assert (noise.view(images[0], "a") == images[0]).all()

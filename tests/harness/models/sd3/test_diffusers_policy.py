@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from sd3_tiny import clip_tokenizer, t5_tokenizer
+from sd3_tiny import clip_tokenizer, t5_tokenizer, tiny_vae
 
 from harness import seeds
 from harness.errors import ConfigError, PolicyError
@@ -14,7 +14,7 @@ torch.set_num_threads(1)
 
 
 def build_flux():
-    from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
+    from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
     from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 
     torch.manual_seed(0)
@@ -33,19 +33,7 @@ def build_flux():
             axes_dims_rope=[4, 4, 8],
             guidance_embeds=True,
         ).eval(),
-        vae=AutoencoderKL(
-            sample_size=32,
-            block_out_channels=(4, 8),
-            layers_per_block=1,
-            latent_channels=4,
-            norm_num_groups=2,
-            down_block_types=("DownEncoderBlock2D",) * 2,
-            up_block_types=("UpDecoderBlock2D",) * 2,
-            use_quant_conv=False,
-            use_post_quant_conv=False,
-            shift_factor=0.0609,
-            scaling_factor=1.5035,
-        ).eval(),
+        vae=tiny_vae(channels=(4, 8), groups=2),
         text_encoder=CLIPTextModel(
             CLIPTextConfig(
                 bos_token_id=clip.bos_token_id,

@@ -1,7 +1,7 @@
 """`sweep table1` to `table5`: the rows of the paper's tables as cells, priced, run where they can be, and reported.
 
-What a row takes is data of `reports.paper`; here it becomes commands. A row that this version cannot run (its model or
-judge is missing, its checkpoint is not public) is listed with the reason and stays empty in the table.
+What a row takes is data of `reports.paper.rows`; here it becomes commands. A row that this version cannot run (its
+model or judge is missing, its checkpoint is not public) is listed with the reason and stays empty in the table.
 """
 
 from __future__ import annotations
@@ -14,7 +14,12 @@ from typing import Any
 
 from harness import config as configs
 from harness.errors import ConfigError
-from harness.sweep.cells import Cell, Step, is_finished
+from harness.sweep.cells import Cell, Step, is_finished, put_setting
+from reports.paper.pricing import price
+from reports.paper.rows import Row, rows, with_models
+from reports.paper.tables import paper_table
+from reports.report import write_formats
+from reports.runs import load_run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,8 +27,8 @@ class TableSweep:
     """The rows of one table."""
 
     number: int
-    rows: tuple[Any, ...]
-    """All of `reports.paper.rows.Row`, in the paper's order."""
+    rows: tuple[Row, ...]
+    """All of the table, in the paper's order."""
     cells: tuple[Cell, ...]
     """Of the rows that can be run, by row key in `condition`."""
     left_out: Mapping[str, str]
@@ -41,8 +46,6 @@ def table_sweep(name: str, out: Path, models: Sequence[str]) -> TableSweep:
     Raises:
         ConfigError: no such table or placeholder.
     """
-    from reports.paper.rows import rows, with_models
-
     number = int(name.removeprefix("table"))
     given = dict(_pair(text) for text in models)
     found = with_models(rows(number), given)
@@ -59,8 +62,6 @@ def table_sweep(name: str, out: Path, models: Sequence[str]) -> TableSweep:
 def show(sweep: TableSweep, as_json: bool) -> None:
     """Prints what each row takes; no model is loaded."""
     import click
-
-    from reports.paper.pricing import price
 
     prices = [price(row) for row in sweep.rows]
     if as_json:
@@ -92,10 +93,6 @@ def show(sweep: TableSweep, as_json: bool) -> None:
 
 def write_report(sweep: TableSweep, out: Path) -> list[Path]:
     """The table with what is finished, in every format; `OUT/report`."""
-    from reports.paper import paper_table
-    from reports.report import write_formats
-    from reports.runs import load_run
-
     assign = {
         cell.condition: load_run(cell.folder / step.name, cell.condition)
         for cell in sweep.cells
@@ -103,7 +100,7 @@ def write_report(sweep: TableSweep, out: Path) -> list[Path]:
         if step.name != "train" and is_finished(cell, step)
     }
     tables = paper_table(sweep.number, [], assign=assign)
-    return list(write_formats(tables, out / "report", ("md", "tex", "csv", "json", "html")))
+    return write_formats(tables, out / "report", ("md", "tex", "csv", "json", "html"))
 
 
 def _by_reason(left_out: Mapping[str, str]) -> dict[str, list[str]]:
@@ -120,7 +117,7 @@ def _pair(text: str) -> tuple[str, str]:
     return name, spec
 
 
-def _reason(row: Any) -> str:
+def _reason(row: Row) -> str:
     """Why the row cannot be run; a checkpoint that can be trained here is no reason."""
     from harness.cli.list_command import shipped_configs
 
@@ -129,9 +126,9 @@ def _reason(row: Any) -> str:
     return "; ".join(parts)
 
 
-def _cell(row: Any, out: Path) -> Cell:
+def _cell(row: Row, out: Path) -> Cell:
     settings = {k: v for k, v in row.eval.items() if k != "models"}
-    train = _train_step(row.train) if row.is_placeholder else None
+    train = _train_step(row.train) if row.is_placeholder and row.train is not None else None
     evaluation = Step(name="eval", settings=settings, model="" if train else row.model)
     steps = (train, evaluation) if train else (evaluation,)
     return Cell(condition=row.key, seed=None, folder=out / row.key.replace("/", "-"), steps=steps)
@@ -139,7 +136,6 @@ def _cell(row: Any, out: Path) -> Cell:
 
 def _train_step(train: Mapping[str, Any]) -> Step:
     from harness.cli.train_command import find_config
-    from harness.sweep.cells import put_setting
 
     data, _ = configs.read_yaml(find_config(str(train["config"])))
     for key, value in train["set"].items():

@@ -5,7 +5,7 @@ from click.testing import CliRunner
 
 from harness.cli.sweep_command import command
 from harness.errors import ConfigError
-from harness.sweep.papertables import table_sweep, write_report
+from reports.paper.sweep import table_sweep, write_report
 
 
 @pytest.mark.parametrize("number", range(1, 6))

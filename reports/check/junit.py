@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
-from reports.check.decide import Check, Row
+from reports.check.decide import Check
+from reports.check.rows import Row
 from reports.check.tables import cells, explanation, verdict_line
 
 SUITE = "ummbench.check"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from reports.check.decide import Check, Row
+from reports.check.decide import Check
+from reports.check.rows import Row
 from reports.markdown import escape
 from reports.significance.wording import decimals
 

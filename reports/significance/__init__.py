@@ -2,7 +2,7 @@
 
 - `stack`: values of several runs as arrays on the same prompts
 - `values`: one condition's value with its interval
-- `compare`: two conditions in one value
+- `compare`: two conditions in one value; `describe`: what a table says of it
 - `family`: Holm over what was planned, false discovery rate over what is only looked at
 - `analysis`: all of it for a report's conditions
 - `planning`: seeds or prompts that the next experiment needs
@@ -12,7 +12,8 @@
 """
 
 from reports.significance.analysis import PRIMARY, analyse, primary_metric
-from reports.significance.compare import Comparison, compare_value, describe
+from reports.significance.compare import Comparison, compare_value
+from reports.significance.describe import describe
 from reports.significance.family import Test, compare_conditions, explored, planned
 from reports.significance.planning import Needed, what_would_show
 from reports.significance.results import Analysis, Difference, Discordant, Exact, Family, Value

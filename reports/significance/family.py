@@ -9,7 +9,8 @@ from typing import Literal
 from harness.errors import DataError
 from harness.stats import SeedVariance, benjamini_hochberg, holm, simultaneous_level
 from harness.terms import Terms
-from reports.significance.compare import Comparison, compare_value, describe
+from reports.significance.compare import Comparison, compare_value
+from reports.significance.describe import describe
 from reports.significance.results import Difference, Family
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from harness.errors import DataError
 from harness.stats import condition_difference, distrust_reason
 from harness.terms import Terms
-from reports.significance.compare import check_official, no_variation, scale_of, seed_bounds, seed_sds, thetas_of
+from reports.significance.compare import check_official, no_variation, scale_of, seed_sds, thetas_of
+from reports.significance.describe import seed_bounds
 from reports.significance.results import Value
 from reports.significance.stack import Stack, stack
 

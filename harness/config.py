@@ -16,8 +16,12 @@ from harness.errors import ConfigError, near_misses
 T = TypeVar("T")
 
 
+Line = int | str
+"""Where a key was given: the line of its file, or the option as it was typed."""
+
+
 def build(
-    cls: type[T], data: Mapping[str, Any], *, where: str = "configuration", lines: Mapping[str, int] | None = None
+    cls: type[T], data: Mapping[str, Any], *, where: str = "configuration", lines: Mapping[str, Line] | None = None
 ) -> T:
     """`data` as an instance of the dataclass `cls`.
 
@@ -25,7 +29,7 @@ def build(
         cls: dataclass, possibly nested.
         data: plain values as YAML or JSON gives them.
         where: file or option that the data came from, for messages.
-        lines: line number of each dotted key, for messages.
+        lines: where each dotted key was given, for messages.
 
     Raises:
         ConfigError: an unknown key (allowed keys and near misses are listed) or a value of a wrong type.
@@ -41,7 +45,7 @@ def build(
         ) from None
 
 
-def _reject_unknown(cls: type, data: Any, where: str, lines: Mapping[str, int], prefix: str) -> None:
+def _reject_unknown(cls: type, data: Any, where: str, lines: Mapping[str, Line], prefix: str) -> None:
     if not isinstance(data, Mapping):
         raise ConfigError(f"{_place(where, lines, prefix)}: expected keys and values, got {type(data).__name__}.")
     hints = typing.get_type_hints(cls)
@@ -66,14 +70,17 @@ def _dataclass_of(hint: Any) -> type | None:
     return None
 
 
-def _place(where: str, lines: Mapping[str, int], key: str) -> str:
+def _place(where: str, lines: Mapping[str, Line], key: str) -> str:
     key = key.rstrip(".")
     while key and key not in lines:
         key = key.rpartition(".")[0]
-    return f"{where}, line {lines[key]}" if key else where
+    if not key:
+        return where
+    line = lines[key]
+    return line if isinstance(line, str) else f"{where}, line {line}"
 
 
-def read_yaml(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
+def read_yaml(path: Path) -> tuple[dict[str, Any], dict[str, Line]]:
     """The mapping in a YAML file and the 1-based line of each dotted key.
 
     Raises:
@@ -93,7 +100,7 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
         return {}, {}
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: expected keys and values at the top, got {type(data).__name__}.")
-    lines: dict[str, int] = {}
+    lines: dict[str, Line] = {}
 
     def walk(mapping: Any, prefix: str) -> None:
         for key, value in mapping.value:
@@ -152,6 +159,21 @@ def apply_settings(data: dict[str, Any], settings: Sequence[str]) -> dict[str, A
             target = inner
         target[last] = value
     return result
+
+
+def set_by_option(
+    data: dict[str, Any], lines: Mapping[str, Line], settings: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, Line]]:
+    """What a file holds, changed by `--set`: like `apply_settings`, and messages then name the option, not the file.
+
+    Raises:
+        ConfigError: see `apply_settings`.
+    """
+    places = dict(lines)
+    for setting in settings:
+        key = setting.partition("=")[0]
+        places = {k: v for k, v in places.items() if not k.startswith(f"{key}.")} | {key: f"--set {setting}"}
+    return apply_settings(data, settings), places
 
 
 def _deep_copy(data: dict[str, Any]) -> dict[str, Any]:

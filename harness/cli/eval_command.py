@@ -126,7 +126,7 @@ def _configure(
             )
         data = {**_config_of(from_run), **data, "models": [f"stored:{from_run}"]}
     where = str(config_file) if config_file else "options"
-    data = configs.apply_settings(data, settings)
+    data, lines = configs.set_by_option(data, lines, settings)
     given = {k: v for k, v in options.items() if v is not None and v != ()}
     if "benchmarks" in given:
         given["benchmarks"] = _benchmark_names(split_names(given["benchmarks"]))

@@ -107,7 +107,7 @@ def _prepare(config: str, steps: int | None, settings: tuple[str, ...]) -> tuple
 
     path = find_config(config)
     data, lines = configs.read_yaml(path)
-    data = configs.apply_settings(data, settings)
+    data, lines = configs.set_by_option(data, lines, settings)
     if steps is not None:
         data["steps"] = steps
     if not isinstance(data.get("kind"), str):

@@ -91,9 +91,10 @@ def load_sweep(name: str, settings: tuple[str, ...] = ()) -> tuple[SweepConfig, 
 
 def _read(path: Path, settings: tuple[str, ...]) -> SweepConfig:
     data, lines = configs.read_yaml(path)
+    data, lines = configs.set_by_option(data, lines, settings)
     if isinstance(data.get("seeds"), str | int):  # a single number is refused: how many, or which one?
-        data["seeds"] = _seeds(str(data["seeds"]), f"{path}, line {lines.get('seeds', 0)}")
-    data = configs.apply_settings(data, settings)
+        place = lines["seeds"]
+        data["seeds"] = _seeds(str(data["seeds"]), place if isinstance(place, str) else f"{path}, line {place}")
     return configs.build(SweepConfig, data, where=str(path), lines=lines)
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness.config import build, read_yaml
+from harness.config import Line, build, read_yaml
 from harness.errors import ConfigError, DataError, unknown_name
 from reports.reference.data import Claim, Column, Inconsistency, PaperRow, Published, Reference, Source
 
@@ -132,14 +132,14 @@ def _entries(path: Path, cls: type[T]) -> dict[Any, T]:
     return {key: _build(cls, value, f"{path}, {key}", lines) for key, value in raw.items()}
 
 
-def _read(path: Path) -> tuple[dict[Any, Any], dict[str, int]]:
+def _read(path: Path) -> tuple[dict[Any, Any], dict[str, Line]]:
     try:
         return read_yaml(path)
     except ConfigError as error:
         raise DataError(str(error)) from None
 
 
-def _build(cls: type[T], raw: Any, where: Path | str, lines: dict[str, int]) -> T:
+def _build(cls: type[T], raw: Any, where: Path | str, lines: dict[str, Line]) -> T:
     try:
         return build(cls, raw, where=str(where), lines=lines)
     except ConfigError as error:

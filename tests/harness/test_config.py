@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from harness.config import apply_settings, build, load_yaml, read_yaml, to_plain
+from harness.config import apply_settings, build, load_yaml, read_yaml, set_by_option, to_plain
 from harness.errors import ConfigError
 from harness.evalconfig import EvalConfig, config_hash, fold_benchmark_options
 
@@ -26,6 +26,22 @@ def test_settings_are_typed_and_nested():
     assert build(Outer, apply_settings({"steps": 3}, ["inner.rate=1e-3", "seeds=[1, 2]", "inner.name=x"])) == Outer(
         steps=3, inner=Inner(rate=1e-3, name="x"), seeds=[1, 2]
     )
+
+
+def test_a_value_is_blamed_on_where_it_was_given(tmp_path):
+    file = tmp_path / "a.yaml"
+    file.write_text("steps: 3\ninner:\n  rate: fast\n")
+    data, lines = read_yaml(file)
+    for settings, message in (
+        ([], r"a\.yaml, line 3: Expected `float`"),
+        (["steps=many", "inner.rate=1"], r"^--set steps=many: Expected `int`"),
+        (["inner.rate=slow"], r"^--set inner\.rate=slow: Expected `float`"),
+        (["inner={rate: slow}"], r"^--set inner=\{rate: slow\}: Expected `float`"),
+        (["inner.rat=1"], r"^--set inner\.rat=1: unknown key"),
+    ):
+        changed, places = set_by_option(data, lines, settings)
+        with pytest.raises(ConfigError, match=message):
+            build(Outer, changed, where=str(file), lines=places)
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,9 @@ def test_unknown_sweep_lists_the_shipped_ones():
 
 def test_settings_change_the_sweep_itself(tmp_path):
     assert sweep(tmp_path, TINY, "seeds=[7]", "set.steps=3").seeds == [7]
+    assert sweep(tmp_path, TINY, "seeds=2-4").seeds == [2, 3, 4]
+    with pytest.raises(ConfigError, match=r"^--set seeds=5: seeds is '5'; expected a list, or a range"):
+        sweep(tmp_path, TINY, "seeds=5")
 
 
 def finish(cell, step):

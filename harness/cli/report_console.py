@@ -109,7 +109,9 @@ def _remarks(rows: tuple[Difference, ...], n_planned: int) -> Iterator[str]:
                 f"{_signed(d.bound_high, d)} possible"
             )
         if d.exact is not None:
-            yield f"{d.x}, {d.benchmark}: {d.exact.test} test on these prompts: p {d.exact.text}"
+            # Where too few seeds are the reason, it is the same for every row.
+            whose = "" if d.exact.smallest_p > 0.05 else f"{d.x}, {d.benchmark}: "
+            yield f"{whose}{d.exact.test} test on these prompts: p {d.exact.text}"
 
 
 def _print_needed(console: Console, rows: tuple[Needed, ...]) -> None:

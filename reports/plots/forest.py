@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -179,11 +180,31 @@ def _places(
 
 
 def _limits(rows: Sequence[ForestRow]) -> tuple[float, float]:
+    """Of the axis: all that is drawn, but for intervals so long that they would squeeze the rest to a line.
+
+    What reaches farther than six times what half of the rows reach is cut at the edge, where an arrow says so.
+    """
     values = [0.0]
     for r in rows:
         values += [v for v in (r.est, r.low, r.high, r.wide_low, r.wide_high) if v is not None and math.isfinite(v)]
         values += [] if r.mde is None else [-r.mde, r.mde]
-    return padded(values)
+    reach = [max(abs(v) for v in _pointwise(r)) for r in rows if _pointwise(r)]
+    if not reach:
+        return padded(values)
+    estimates = [abs(r.est) for r in rows if r.est is not None]
+    cap = max(6 * statistics.median(reach), 1.5 * max(estimates, default=0.0))
+    return padded([min(max(v, -cap), cap) for v in values])
+
+
+def _pointwise(row: ForestRow) -> list[float]:
+    return [v for v in (row.est, row.low, row.high) if v is not None and math.isfinite(v)]
+
+
+def _cut(rows: Sequence[ForestRow]) -> bool:
+    """Whether some interval ends in an arrow."""
+    low, high = _limits(rows)
+    ends = [v for r in rows for v in (r.low, r.high, r.wide_low, r.wide_high) if v is not None]
+    return any(not low <= v <= high for v in ends)
 
 
 def _draw_row(axes: Axes, row: ForestRow, look: _Look, y: float, height: float) -> None:
@@ -199,12 +220,12 @@ def _draw_row(axes: Axes, row: ForestRow, look: _Look, y: float, height: float) 
 
 
 def _interval(axes: Axes, low: float, high: float, y: float, width: float, colour: str) -> None:
-    """A line; an unbounded side runs to the edge and ends in an arrow."""
+    """A line; a side without a limit, or with one beyond the edge, ends there in an arrow."""
     edges = axes.get_xlim()
-    ends = [e if math.isinf(v) else v for v, e in zip((low, high), edges, strict=True)]
+    ends = [min(max(v, edges[0]), edges[1]) for v in (low, high)]
     axes.plot(ends, [y, y], color=colour, linewidth=width, solid_capstyle="butt", zorder=2, gid="interval")
     for value, edge, arrow in ((low, edges[0], "<"), (high, edges[1], ">")):
-        if math.isinf(value):
+        if value != min(max(value, edges[0]), edges[1]):
             axes.plot([edge], [y], arrow, color=colour, markersize=5, zorder=2, clip_on=False, gid="unbounded")
 
 
@@ -254,6 +275,8 @@ def _legend_lines(rows: Sequence[ForestRow], looks: Sequence[_Look]) -> list[str
         found.append("lines")
     if any(r.mde is not None for r in rows):
         found.append("mde")
+    if _cut(rows):
+        found.append("cut")
     return found
 
 
@@ -270,6 +293,8 @@ def _legend(figure: Figure, rows: Sequence[ForestRow], looks: Sequence[_Look], w
         handles.append(Line2D([], [], color=INK, linewidth=3.2, label="thick: pointwise; thin: simultaneous interval"))
     if any(r.mde is not None for r in rows):
         handles.append(Patch(color=FAINT, label="below the smallest detectable effect"))
+    if _cut(rows):
+        handles.append(Line2D([], [], color=INK, marker=">", markersize=5, label="arrow: goes on beyond the edge"))
     if handles:
         corner = ((_MARGIN - 0.06) / width, 0)
         figure.legend(

@@ -60,6 +60,20 @@ def test_axis_holds_all_finite_limits_zero_and_the_detectable_effect():
     assert low < 0 and high > 8.0
 
 
+def test_an_interval_that_would_squeeze_all_others_is_cut_with_arrows():
+    rows = [ForestRow(f"row {i}", 0.5 * i, 0.5 * i - 1, 0.5 * i + 1) for i in range(4)]
+    rows.append(ForestRow("three seeds", -1.0, -30.0, 28.0, "", "", -290.0, 288.0, mde=300.0))
+    figure = figure_of(rows)
+    low, high = figure.axes[0].get_xlim()
+    assert -20 < low < -5 and 5 < high < 20
+    assert sorted(m.get_marker() for m in artists(figure, "unbounded")) == ["<", "<", ">", ">"]
+    texts = [t.get_text() for t in figure.legends[0].get_texts()]
+    assert texts[-1] == "arrow: goes on beyond the edge"
+    assert "−30" in artists(figure, "number")[-1].get_text()  # the number stays
+    assert_inside(figure)
+    assert "arrow" not in str([t.get_text() for t in figure_of(rows[:4]).legends[0].get_texts()])
+
+
 def test_significance_shows_in_shape_and_filling():
     markers = artists(figure_of(ROWS), "estimate")
     shapes = [(m.get_marker(), m.get_markerfacecolor() == m.get_color()) for m in markers]

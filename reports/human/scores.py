@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -237,14 +237,12 @@ def _score(name: str, reference: str | None, benchmark: str, x: _Rated, y: _Rate
     value, remarks = x.value, x.remarks
     if y is not None:
         try:
-            other = aligned(x.terms, y.terms, (name, str(reference)))
+            terms = aligned(x.terms, y.terms, (name, str(reference)))
         except DataError as error:
             return _without(name, reference, x, str(error))
-        place = {p: i for i, p in enumerate(y.terms.prompts)}
-        order = np.array([place[p] for p in x.terms.prompts], np.intp)
-        assert other.prompts == x.terms.prompts
-        human = human - (y.human * y.share)[order]
-        judge = judge - (y.judge * y.share)[order]
+        given = dict(zip(y.terms.prompts, y.human, strict=True))
+        y = replace(y, terms=terms, human=np.array([given[p] for p in terms.prompts]))
+        human, judge = human - y.human * y.share, judge - y.judge * y.share
         width, value = width + y.width, x.value - y.value
         remarks = tuple(dict.fromkeys((*x.remarks, *y.remarks)))
     labelled = np.isfinite(human) & np.isfinite(judge)

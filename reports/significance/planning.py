@@ -7,12 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.stats import Plan
+from harness.stats.power import MAX_PROMPTS, MAX_SEEDS
 from reports.significance.compare import FEW_SEEDS, FEW_SEEDS_FACTOR
 from reports.significance.results import Analysis, Difference
-
-MAX_SEEDS = 100
-"""Per arm; more are not looked for."""
-MAX_PROMPTS = 10**7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
